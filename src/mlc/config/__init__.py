@@ -1,0 +1,42 @@
+"""The configuration: one YAML file, environment variables over it, and errors that name line, column and fix."""
+
+from mlc.config.initfile import InitAnswers, template
+from mlc.config.loader import find, load, parse
+from mlc.config.models import (
+    GoCardless,
+    Limits,
+    RateLimit,
+    Sap,
+    SecretRef,
+    SecretsConfig,
+    Settings,
+    Stripe,
+    Tenant,
+    Timeout,
+    redacted_dump,
+)
+from mlc.config.rules import unsupported
+from mlc.config.values import Account, account_for, is_loopback
+
+__all__ = [
+    "Account",
+    "GoCardless",
+    "InitAnswers",
+    "Limits",
+    "RateLimit",
+    "Sap",
+    "SecretRef",
+    "SecretsConfig",
+    "Settings",
+    "Stripe",
+    "Tenant",
+    "Timeout",
+    "account_for",
+    "find",
+    "is_loopback",
+    "load",
+    "parse",
+    "redacted_dump",
+    "template",
+    "unsupported",
+]

@@ -1,0 +1,320 @@
+"""The settings as frozen models: one attribute per key of the file, with the defaults of the contract."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from mlc.config import values as v
+from mlc.core.errors import ConfigError
+
+PassName = Literal["post-payments", "reconcile-payouts", "sync-customers", "push-invoices", "run", "compare"]
+Seconds = Annotated[float, BeforeValidator(v.no_boolean), Field(gt=0, allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(v.no_boolean)]
+GOCARDLESS_HOSTS = {"test": "https://api-sandbox.gocardless.com", "live": "https://api.gocardless.com"}
+STRIPE_HOST = "https://api.stripe.com"
+NO_LITERALS = (
+    "a literal secret stands here; take it out (and replace the secret if others could read it): leave the key out and run "
+    "`mlc secret set`, or refer to it by {env: NAME}, {file: PATH}, {systemd: NAME} or {command: [...]}"
+)
+
+
+class Model(BaseModel):
+    """Base of all: unknown keys are errors, nothing changes after loading, errors never show a value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SecretRef(Model):
+    """Where one secret is found; exactly one of its keys is set and the secret itself never stands in it."""
+
+    keyring: v.Text | None = None
+    env: v.Text | None = None
+    file: v.FilePath | None = None
+    systemd: v.Text | None = None
+    command: v.TextList | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return the form of the reference: keyring, env, file, systemd or command."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> Any:
+        """Return what the form refers to: a name, a path or the words of a command."""
+        return getattr(self, self.kind)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, data: Any) -> Any:
+        if isinstance(data, (dict, cls)):
+            return data
+        raise ValueError(NO_LITERALS)
+
+    @field_validator("env")
+    @classmethod
+    def _variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("is no name of an environment variable; write the name, never the secret itself")
+        return value
+
+    @field_validator("systemd")
+    @classmethod
+    def _credential(cls, value: str | None) -> str | None:
+        if value is not None and ("/" in value or value in {".", ".."}):
+            raise ValueError("is no credential name; write the name given to LoadCredentialEncrypted=, without a path")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
+            raise ValueError(
+                "must name exactly one place; write {env: NAME}, {file: PATH}, {systemd: NAME}, {keyring: NAME} "
+                "or {command: [...]}, or leave the key out"
+            )
+        return self
+
+    @model_serializer
+    def _dump(self) -> dict[str, Any]:
+        value = self.value
+        return {self.kind: [v.mask(word) for word in value] if self.kind == "command" else v.mask(str(value))}
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return ()
+    if isinstance(value, (list, tuple)):
+        if not value:
+            raise ValueError("is an empty list; write a reference or leave the key out")
+        return value
+    return [value]
+
+
+def _one_or_list(value: tuple[SecretRef, ...]) -> Any:
+    dumped = [item.model_dump() for item in value]
+    return dumped[0] if len(dumped) == 1 else dumped or None
+
+
+SecretRefs = Annotated[tuple[SecretRef, ...], BeforeValidator(_as_list), PlainSerializer(_one_or_list)]
+
+
+class SecretsConfig(Model):
+    """The store for every secret that has no reference."""
+
+    store: Literal["keyring", "file", "systemd"] = "keyring"
+
+
+class Limits(Model):
+    """How much one pass of one tenant may write in one run."""
+
+    max_writes: Whole = Field(default=1000, ge=1)
+    max_amount: dict[v.Currency, v.Amount] = Field(default_factory=lambda: {"EUR": Decimal(1000000)})
+
+
+class Timeout(Model):
+    """How long SAP may take, in seconds."""
+
+    connect: Seconds = 10.0
+    read: Seconds = 60.0
+    write: Seconds = 180.0
+
+
+class Sap(Model):
+    """One company behind one Service Layer."""
+
+    url: v.SapUrl
+    company_db: v.Text
+    username: v.Text
+    password: SecretRef | None = None
+    ca_bundle: v.FilePath | None = None
+    verify_tls: bool = True
+    page_size: Whole = Field(default=100, ge=1)
+    workers: Whole = Field(default=1, ge=1, le=32)
+    timeout: Timeout = Field(default_factory=Timeout)
+    settle_seconds: Whole = Field(default=180, ge=0)
+    marker_field: v.UserField | None = None
+    claim: bool = False
+    installments: Literal["hold", "total", "next_due"] = "hold"
+    invoice_filter: v.Text | None = None
+
+    @property
+    def version(self) -> int:
+        """Return the Service Layer's protocol version, 1 or 2."""
+        return int(self.url[-1])
+
+    @field_validator("verify_tls")
+    @classmethod
+    def _one_of_both(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and info.data.get("ca_bundle") is not None:
+            raise ValueError("is false beside a ca_bundle; keep ca_bundle and take verify_tls out")
+        return value
+
+
+class RateLimit(Model):
+    """Requests per second; None means Stripe's own figures for the mode."""
+
+    total: Seconds | None = None
+    operation: Seconds | None = None
+
+
+class Stripe(Model):
+    """One Stripe account and the SAP accounts its money passes through."""
+
+    url: v.Endpoint = STRIPE_HOST
+    secret_key: SecretRef | None = None
+    webhook_secret: SecretRefs = ()
+    clearing_account: v.AccountCode
+    fee_account: v.AccountCode | None = None
+    bank_account: v.AccountCode | None = None
+    suspense_account: v.AccountCode | None = None
+    on_unmatched: Literal["hold", "on_account"] = "hold"
+    refunds: Literal["hold", "book"] = "hold"
+    disputes: Literal["hold", "book"] = "hold"
+    rate_limit: RateLimit = Field(default_factory=RateLimit)
+    delivery: Literal["none", "stripe_email"] = "none"
+    min_days_due: Whole = Field(default=7, ge=0)
+    also_with_mandate: bool = False
+
+    @property
+    def webhook_secrets(self) -> tuple[SecretRef | None, ...]:
+        """Return every webhook secret to try; (None,) where the store holds it."""
+        return self.webhook_secret or (None,)
+
+
+def _default_dimensions() -> dict[int, v.Dimension]:
+    return {1: "invoice"}
+
+
+class GoCardless(Model):
+    """One GoCardless account and the SAP accounts its payouts are split over."""
+
+    url: v.Endpoint = GOCARDLESS_HOSTS["test"]
+    access_token: SecretRef | None = None
+    webhook_secret: SecretRefs = ()
+    bank_account: v.BankAccountCode
+    branches: dict[Annotated[str, Field(pattern=r"^CR[0-9A-Z]+$")], Annotated[Whole, Field(ge=1)]] = Field(default_factory=dict)
+    partner_payouts: Literal["ignore", "hold"] = "ignore"
+    fee_account: v.AccountCode
+    vat_account: v.AccountCode | None = None
+    surcharge_account: v.AccountCode | None = None
+    unallocated_account: v.AccountCode | None = None
+    clearing_account: v.AccountCode | None = None
+    fx_account: v.AccountCode | None = None
+    on_unmatched: Literal["hold", "park", "on_account"] = "hold"
+    invoice_keys: v.TextList = ("invoice", "invoice_number", "sap_doc_num", "docnum", "docentry")
+    customer_key: v.Text = "sap_card_code"
+    invoice_pattern: v.Pattern = r"\b\d{4,}\b"
+    dimensions: dict[Annotated[int, Field(ge=1, le=5)], v.Dimension] = Field(default_factory=_default_dimensions)
+
+    @property
+    def webhook_secrets(self) -> tuple[SecretRef | None, ...]:
+        """Return every webhook secret to try; (None,) where the store holds it."""
+        return self.webhook_secret or (None,)
+
+    @field_validator("on_unmatched")
+    @classmethod
+    def _somewhere_to_park(cls, value: str, info: ValidationInfo) -> str:
+        if value == "park" and info.data.get("unallocated_account", "unknown") is None:
+            raise ValueError("is park, but there is no unallocated_account to park on; name one or set on_unmatched: hold")
+        return value
+
+
+def _default_calendar() -> dict[PassName, str]:
+    return {"push-invoices": "*:0/15", "post-payments": "*:0/5", "reconcile-payouts": "Mon..Fri 07:30"}
+
+
+class Tenant(Model):
+    """One SAP company and the processors whose money belongs to it."""
+
+    timezone: v.Zone = "Europe/Berlin"
+    mode: Literal["test", "live"] = "test"
+    first_run: Literal["ask", "go"] = "ask"
+    start_date: v.Day
+    currencies: dict[v.Text, v.Currency] = Field(default_factory=lambda: {"€": "EUR"})
+    closed_period: Literal["hold", "next_open_day"] = "hold"
+    sap: Sap
+    stripe: Stripe | None = None
+    gocardless: GoCardless | None = None
+    calendar: dict[PassName, v.Text] = Field(default_factory=_default_calendar)
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """Return the tenant's label, the key it stands under in the file."""
+        return self._name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the time zone of the SAP server."""
+        return ZoneInfo(self.timezone)
+
+    def called(self, name: str) -> Self:
+        """Take the label the tenant stands under in the file."""
+        self._name = name
+        return self
+
+    @model_validator(mode="after")
+    def _some_processor(self) -> Self:
+        if self.stripe is None and self.gocardless is None:
+            raise ValueError("has neither stripe nor gocardless; add one of the two blocks")
+        return self
+
+
+class Settings(Model):
+    """The whole configuration."""
+
+    state: v.FilePath = Field(default_factory=lambda: Path.home() / ".local/state/mlc/mlc.db")
+    secrets: SecretsConfig = Field(default_factory=SecretsConfig)
+    limits: Limits = Field(default_factory=Limits)
+    alert_after: v.Duration = timedelta(days=3)
+    tenants: dict[v.TenantName, Tenant] = Field(min_length=1)
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """Return the file the settings were read from."""
+        return self._source
+
+    def read_from(self, source: Path) -> Self:
+        """Take the path of the file the settings were read from."""
+        self._source = source
+        return self
+
+    @model_validator(mode="after")
+    def _labels(self) -> Self:
+        for name, tenant in self.tenants.items():
+            tenant.called(name)
+        return self
+
+    def select(self, names: list[str]) -> list[Tenant]:
+        """Return the named tenants in the order of the file, all where no name is given."""
+        for name in names:
+            if name not in self.tenants:
+                raise ConfigError(
+                    f'there is no tenant "{name}"; {v.suggest(name, list(self.tenants))}',
+                    hint="name a tenant of the configuration, or leave --tenant out for all",
+                )
+        return [tenant for name, tenant in self.tenants.items() if not names or name in names]
+
+
+def redacted_dump(settings: Settings) -> dict[str, Any]:
+    """Return plain data for `mlc config show`: every value in force, secrets as their references."""
+    dumped: dict[str, Any] = settings.model_dump(mode="json")
+    return dumped

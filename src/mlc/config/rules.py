@@ -1,0 +1,135 @@
+"""Rules over several settings, applied to what the file says so that they are reported together with everything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import SplitResult
+
+from mlc.config.document import Loc, Problem
+from mlc.config.models import GOCARDLESS_HOSTS, NO_LITERALS, STRIPE_HOST, Settings
+from mlc.config.values import is_loopback, looks_secret, split_url
+
+_LIVE = (
+    "live is refused in this version, because "
+    "refunds, disputes and credit memos are not yet followed to the end; set mode: test"
+)
+_REFUNDS = "book is refused in this version, because refunds are not yet followed to the end; set refunds: hold"
+_DISPUTES = "book is refused in this version, because disputes are not yet followed to the end; set disputes: hold"
+_STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
+_CLAIM = "the claim table comes with a later version; set claim: false"
+_INSTALLMENTS = "invoices with installments come with a later version; set installments: hold"
+_LATER: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
+    (("mode",), ("live",), _LIVE),
+    (("sap", "claim"), ("true", "yes", "on", "1", "y", "t"), _CLAIM),
+    (("sap", "installments"), ("total", "next_due"), _INSTALLMENTS),
+    (("stripe", "refunds"), ("book",), _REFUNDS),
+    (("stripe", "disputes"), ("book",), _DISPUTES),
+)
+
+
+def unsupported(settings: Settings) -> list[str]:
+    """Return one line for each setting whose name is known and which this version does not do yet."""
+    return [f"{'.'.join(map(str, found.loc))}: {found.text}" for found in _later(settings)]
+
+
+def findings(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield everything the rules find in the raw data of a file."""
+    yield from _secrets(data, ())
+    yield from _later(data)
+    for name, tenant in _tenants(data):
+        yield from _hosts(name, tenant)
+    yield from _same_books(data)
+
+
+def _dig(node: Any, *path: str) -> Any:
+    """Follow keys through maps or models; None where the way ends."""
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part, None)
+    return node
+
+
+def _tenants(data: Any) -> Iterator[tuple[str, Any]]:
+    tenants = _dig(data, "tenants")
+    if isinstance(tenants, dict):
+        yield from tenants.items()
+
+
+def _later(data: Any) -> Iterator[Problem]:
+    if _dig(data, "secrets", "store") == "file":
+        yield Problem(("secrets", "store"), _STORE)
+    for name, tenant in _tenants(data):
+        for path, values, text in _LATER:
+            if str(_dig(tenant, *path)).lower() in values:
+                yield Problem(("tenants", name, *path), text)
+
+
+def _secrets(node: Any, loc: Loc) -> Iterator[Problem]:
+    """Find texts in the shape of a key or token anywhere; they are never shown."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if looks_secret(str(key)):
+                yield Problem((*loc, key), NO_LITERALS)
+            yield from _secrets(value, (*loc, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _secrets(value, (*loc, index))
+    elif isinstance(node, str) and looks_secret(node):
+        yield Problem(loc, NO_LITERALS)
+
+
+def _address(tenant: Any, *path: str) -> SplitResult | None:
+    """Return a configured address taken apart, None where there is none or it is reported as wrong elsewhere."""
+    text = _dig(tenant, *path)
+    try:
+        return split_url(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _hosts(name: str, tenant: Any) -> Iterator[Problem]:
+    mode = "live" if _dig(tenant, "mode") == "live" else "test"
+    for block, url in (("stripe", STRIPE_HOST), ("gocardless", GOCARDLESS_HOSTS[mode])):
+        parts = _address(tenant, block, "url")
+        if parts is None or _plain(parts) == url:
+            continue
+        if is_loopback(parts.hostname):
+            if mode == "live":
+                text = f"points to this machine, which is allowed in mode test only; write {url}"
+                yield Problem(("tenants", name, block, "url"), text)
+            continue
+        yield Problem(("tenants", name, block, "url"), f"is not the host of mode {mode}; write {url} or leave the key out")
+
+
+def _plain(parts: SplitResult) -> str:
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    usual = port == (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}{'' if usual else f':{port}'}{parts.path.rstrip('/')}"
+
+
+def _books(tenant: Any) -> str | None:
+    """Return a text that is equal for two ways to write the same company."""
+    parts = _address(tenant, "sap", "url")
+    company = _dig(tenant, "sap", "company_db")
+    if parts is None or not isinstance(company, str):
+        return None
+    server = _plain(parts).removesuffix("/b1s/v1").removesuffix("/b1s/v2")
+    return f"{server.casefold()} {company.strip().casefold()}"
+
+
+def _same_books(data: Any) -> Iterator[Problem]:
+    seen: dict[tuple[str, str, str, str], str] = {}
+    for name, tenant in _tenants(data):
+        for block, key in (("stripe", "secret_key"), ("gocardless", "access_token")):
+            books, reference = _books(tenant), _dig(tenant, block, key)
+            if books is None or not isinstance(reference, dict) or "keyring" in reference:
+                continue  # the store and the keyring hold a secret per tenant: the keys themselves are compared at login
+            url = _address(tenant, block, "url")
+            account = (books, block, _plain(url) if url else STRIPE_HOST, json.dumps(reference, sort_keys=True, default=str))
+            if account in seen:
+                text = (
+                    f"is the same company and the same {block} account as tenant {seen[account]}; keep one of the two tenants"
+                )
+                yield Problem(("tenants", name), text)
+            seen.setdefault(account, name)

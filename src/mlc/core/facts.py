@@ -1,0 +1,229 @@
+"""What the systems said, in our words: immutable, read once at the door, compared and decided upon, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from mlc.core.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an SAP document, gross (tax included), in the document's currency."""
+
+    text: str
+    gross: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An A/R invoice in SAP (table OINV). Amounts are major units in the local currency, as SAP said them."""
+
+    doc_entry: int
+    doc_num: int
+    card_code: str
+    doc_date: date
+    due_date: date
+    currency: str  # SAP's own code; "" where SAP left it out
+    total: Decimal
+    paid: Decimal
+    cancelled: bool
+    open: bool  # DocumentStatus; the balance is computed, never taken from here
+    branch: int | None = None
+    customer_reference: str = ""
+    withheld: Decimal = Decimal(0)
+    rounding: Decimal = Decimal(0)
+    down_payment: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)
+    installments: int = 1
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def balance(self) -> Decimal:
+        """What is still open, in major units: DocTotal - PaidToDate."""
+        return self.total - self.paid
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A business partner of SAP (table OCRD)."""
+
+    card_code: str
+    name: str
+    email: str = ""
+    phone: str = ""
+    street: str = ""
+    city: str = ""
+    zip_code: str = ""
+    country: str = ""
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An incoming payment in SAP (table ORCT), ours or keyed by hand."""
+
+    doc_entry: int
+    doc_num: int
+    card_code: str
+    doc_date: date
+    currency: str
+    total: Decimal  # by transfer, cash, cheques and cards together
+    reference: str
+    cancelled: bool
+    applied: tuple[tuple[int, Decimal], ...] = ()  # (DocEntry of the invoice, SumApplied)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditMemo:
+    """An A/R credit memo in SAP with the invoice it was copied from."""
+
+    doc_entry: int
+    doc_num: int
+    card_code: str
+    total: Decimal
+    cancelled: bool
+    base_invoices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the chart (table OACT)."""
+
+    code: str
+    shown: str  # FormatCode: what people see where accounts are segmented
+    name: str
+    active: bool
+    postable: bool
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A posting period of SAP: both days included."""
+
+    first: date
+    last: date
+    open: bool
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What holds for a whole SAP company while a pass runs."""
+
+    local_currency: str  # SAP's own code
+    branches: bool = False
+    approvals: bool = False
+    max_documents: int = 0  # per incoming payment, 0 = no limit
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The SAP numbers in an object's metadata: what the object says it is about."""
+
+    company: str = ""
+    doc_entry: int | None = None
+    doc_num: int | None = None
+    card_code: str = ""
+    key: str = ""
+    doc_total: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorInvoice:
+    """An invoice at Stripe. `remaining` is what its customer still has to pay."""
+
+    id: str
+    status: str
+    customer: str
+    created: int
+    total: Money
+    due: Money
+    remaining: Money
+    origin: Origin
+    number: str = ""
+    payments: tuple[Paid, ...] | None = None  # None = not asked for
+    customer_balance: int | None = None  # None = not known; Stripe's unit
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What one payment gave to one invoice (Stripe: InvoicePayment)."""
+
+    invoice: str
+    kind: str  # payment_intent | charge | payment_record
+    payment: str
+    status: str
+    amount: Money
+    at: int | None = None
+    created: int = 0
+    origin: Origin = Origin()
+    invoice_total: Money | None = None
+    invoice_remaining: Money | None = None
+    invoice_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A PaymentIntent, or a charge without one, as read at Stripe just now."""
+
+    id: str
+    status: str
+    amount: Money
+    customer: str
+    created: int
+    succeeded_at: datetime | None
+    origin: Origin = Origin()
+    paid: tuple[Paid, ...] = ()
+    refunded: int = 0
+    disputed: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A refund or a dispute at Stripe: money that goes back."""
+
+    id: str
+    kind: str  # refund | dispute
+    status: str
+    amount: Money
+    payment: str
+    created: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorCustomer:
+    """A customer at Stripe."""
+
+    id: str
+    name: str
+    email: str
+    phone: str
+    street: str
+    city: str
+    zip_code: str
+    country: str
+    company: str  # metadata sap_company
+    card_code: str  # metadata sap_card_code
+    created: int
+    balance: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """That something happened to an object; never what it is now (Stripe: events come in any order, and twice)."""
+
+    event: str
+    type: str
+    created: int
+    kind: str  # payment_intent | charge | invoice | invoice_payment | refund | dispute | other
+    id: str
+    payment: str = ""  # the PaymentIntent or charge it is about, where the event says so
+    at: int = 0  # when the object was created: where to look for it in a list
+    invoice: str = ""

@@ -1,0 +1,95 @@
+"""Which business partner is which Stripe customer: our numbers in the metadata first, then an e-mail that exactly one of each has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mlc.core.commands import EnsureCustomer
+from mlc.core.facts import Partner, ProcessorCustomer
+from mlc.core.intents import Intent, Mark, Plan, Skip
+from mlc.core.keys import metadata_key
+from mlc.passes.scene import Scene
+
+CURSOR = "stripe/customers"
+_OVERLAP = 600
+
+
+@dataclass(slots=True)
+class CustomerFacts:
+    """What is known of the partners of a batch at Stripe."""
+
+    linked: dict[str, Mark] = field(default_factory=dict)
+    partners: dict[str, Partner] = field(default_factory=dict)
+    same_email: dict[str, int] = field(default_factory=dict)  # e-mail in lower case -> how many partners have it
+    unlinked: dict[str, list[str]] = field(default_factory=dict)  # e-mail in lower case -> customers of nobody
+
+
+def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
+    """Return the marks that a page of Stripe customers leads to: links by our numbers, and who belongs to nobody yet."""
+    plan = Plan(seen=len(page))
+    known = scene.journal.links.many("customer", [one.card_code for one in page if one.company == scene.rules.company])
+    for one in page:
+        if one.company == scene.rules.company and one.card_code:
+            if one.card_code not in known and not one.deleted:
+                plan.marks.append(Mark("customer", one.card_code, one.id, "linked", {"email": one.email}))
+        elif not one.company and one.email:
+            plan.marks.append(Mark("stripe-customer", one.id, one.email.lower(), "unlinked", {"name": one.name}))
+    return plan
+
+
+def read_new_customers(scene: Scene) -> Iterable[Plan]:
+    """Read the customers created at Stripe since the last run; yields plans that are to be accepted before anything is decided.
+
+    One list call where nothing is new: a page on which everything is known already ends the reading.
+    """
+    cursor = scene.journal.cursor(CURSOR)
+    newest = int(cursor or 0)
+    for page in scene.stripe.customers_since(max(0, newest - _OVERLAP) if cursor else 0):
+        plan = seen_customers(scene, page)
+        newest = max([newest, *(one.created for one in page)])
+        yield plan
+        known = scene.journal.links.many("stripe-customer", [one.id for one in page])
+        mine = scene.journal.links.by_other("customer", [one.id for one in page])
+        if cursor and not plan.marks and len(known) + len(mine) >= len(page):
+            break
+    yield Plan(cursors={CURSOR: str(newest)})
+
+
+def customer_facts(scene: Scene, cards: Iterable[str]) -> CustomerFacts:
+    """Read what is needed to give each partner of a batch its customer."""
+    wanted = list(dict.fromkeys(cards))
+    facts = CustomerFacts(linked=scene.journal.links.many("customer", wanted))
+    missing = [card for card in wanted if card not in facts.linked]
+    if not missing:
+        return facts
+    facts.partners = scene.sap.partners(missing)
+    emails = {one.email.lower(): one.email for one in facts.partners.values() if one.email}
+    for mark in scene.journal.links.of_others("stripe-customer", emails):
+        if mark.state == "unlinked":
+            facts.unlinked.setdefault(mark.other, []).append(mark.key)
+    if facts.unlinked:
+        asked = [text for email, text in emails.items() if email in facts.unlinked]
+        for one in scene.sap.partners_by_email(asked):
+            facts.same_email[one.email.lower()] = facts.same_email.get(one.email.lower(), 0) + 1
+    return facts
+
+
+def ensure(scene_company: str, name: str, card: str, facts: CustomerFacts) -> Intent | Skip | None:
+    """Decide how a partner comes to its customer; None where it has one. Pure."""
+    if card in facts.linked:
+        return None
+    partner = facts.partners.get(card)
+    if partner is None:
+        return Skip(name, "no_customer", f"SAP has no business partner {card}", about={"card_code": card})
+    email = partner.email.lower()
+    found = facts.unlinked.get(email, []) if email else []
+    link = found[0] if len(found) == 1 and facts.same_email.get(email) == 1 else ""
+    command = EnsureCustomer(scene_company, metadata_key(name), partner, link, partner.email if link else "")
+    says = f"link {card} to Stripe customer {link}" if link else f"create {card} {partner.name} at Stripe"
+    return Intent(name, command, lane=f"customer/{card}", says=says)
+
+
+def names_of(cards: Iterable[str], scene: Scene) -> Mapping[str, str]:
+    """Return CardCode -> the name of the wish that it has a customer."""
+    return {card: scene.name("customer", card) for card in cards}

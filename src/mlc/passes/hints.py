@@ -1,0 +1,96 @@
+"""Where post-payments learns of payments: the events since the last run, and the objects themselves where events cannot be trusted.
+
+Objects are listed on the first run, once a day, when the cursor is older than Stripe keeps events, and with `--since`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mlc.core.facts import Hint
+from mlc.passes.scene import Scene
+
+EVENTS = "stripe/events"
+SWEPT = "stripe/swept"
+_OVERLAP = 600
+_DAY = 86400
+_KEPT = 30 * _DAY
+_LATE = 45 * _DAY  # a charge may have been created this long before it succeeded
+_SWEEP = 14 * _DAY
+
+
+@dataclass(slots=True)
+class Hints:
+    """What may have happened, as ids: each is read afresh before anything is decided."""
+
+    payments: dict[str, int] = field(default_factory=dict)  # id -> when its invoice payment was created, 0 = unknown
+    reversals: list[tuple[str, str]] = field(default_factory=list)
+    invoices: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    cursors: dict[str, str] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, hint: Hint) -> None:
+        """Take what a hint is about."""
+        if hint.kind in ("refund", "dispute"):
+            if (hint.kind, hint.id) not in self.reversals:
+                self.reversals.append((hint.kind, hint.id))
+        elif hint.kind == "invoice":
+            if hint.id not in self.invoices:
+                self.invoices.append(hint.id)
+        if hint.payment:
+            self.payments[hint.payment] = max(hint.at, self.payments.get(hint.payment, 0))
+
+
+def read_hints(scene: Scene) -> Iterator[Hints]:
+    """Yield hints page by page; the last one carries the cursors, so that they move when everything before is accepted."""
+    cursor = scene.journal.cursor(EVENTS)
+    now = scene.clock.now()
+    newest, last = int(cursor or 0), Hints()
+    too_old = cursor is not None and now - newest > _KEPT - _DAY
+    first = cursor is None
+    for page in scene.stripe.events_since(max(0, newest - _OVERLAP)):
+        hints = Hints()
+        fresh = set(scene.journal.unseen([hint.event for hint in page]))
+        newest = max([newest, *(hint.created for hint in page)])
+        covered = {hint.invoice for hint in page if hint.kind == "invoice_payment"}
+        for hint in page:
+            if hint.event in fresh:
+                hints.events.append(hint.event)
+                if not (hint.type == "invoice.paid" and hint.invoice in covered):
+                    hints.add(hint)
+        if first:  # the objects are listed below and tell more than thirty days of events
+            last.events += hints.events
+            break
+        if not fresh:
+            break
+        yield hints
+    swept = float(scene.journal.cursor(SWEPT) or 0)
+    if first or too_old or scene.since is not None or not 0 <= now - swept < _DAY:
+        if too_old:
+            days = int((now - newest) // _DAY)
+            last.notes.append(("", f"the events cursor is {days} days old, Stripe keeps 30: payments are listed themselves instead"))
+        begin = scene.start_moment() - _LATE
+        since = begin if first or too_old or scene.since is not None else max(begin, int(newest - _SWEEP))
+        yield from _sweep(scene, max(0, since))
+        last.cursors[SWEPT] = str(now)
+    last.cursors[EVENTS] = str(newest)
+    yield last
+
+
+def _sweep(scene: Scene, since: int) -> Iterator[Hints]:
+    """Yield hints from charges, refunds and disputes themselves, and from payments that had not ended yet."""
+    for page in scene.stripe.charges_since(since):
+        hints = Hints()
+        for hint in page:
+            hints.add(hint)
+        yield hints
+    for page in scene.stripe.reversals_since(since):
+        hints = Hints()
+        hints.reversals = [(hint.kind, hint.id) for hint in page]
+        yield hints
+    pending = Hints()
+    pending.payments = dict.fromkeys(scene.journal.links.in_state("payment", "pending"), 0)
+    if pending.payments:
+        yield pending

@@ -1,0 +1,241 @@
+"""The later life of a pushed invoice: what SAP did to it meanwhile, and what Stripe must be told of it.
+
+Reads: the invoice at Stripe with its payments, our receipts and those keyed by hand, credit memos; only where SAP's balance is
+    not the one that was last agreed.
+Decides: void, settle, report, credit, or hold, with both figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+
+from mlc.core.commands import CreditInvoice, ReportPayment, SettleInvoice, VoidInvoice
+from mlc.core.facts import CreditMemo, Invoice, Origin, ProcessorInvoice, Receipt
+from mlc.core.intents import Intent, Mark, Plan, Skip
+from mlc.core.keys import marker
+from mlc.core.matching import distrust
+from mlc.core.money import Money, MoneyError, from_decimal
+from mlc.passes.scene import Scene
+from mlc.systems.sap.reads import is_by_hand
+
+_BEFORE = timedelta(days=31)  # a receipt may be dated before the invoice it pays
+
+
+@dataclass(slots=True)
+class LifeFacts:
+    """What both sides say now about an invoice whose balance moved."""
+
+    at_stripe: ProcessorInvoice | None = None
+    receipts: list[Receipt] = field(default_factory=list)  # live ones that pay it, ours too
+    memos: list[CreditMemo] = field(default_factory=list)
+    unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold yet
+
+
+def moved(scene: Scene, one: Invoice, link: Mark) -> bool:
+    """Tell whether SAP's figure is another than the one both sides agreed on."""
+    if link.state != "open":
+        return False
+    return one.cancelled or _balance(scene, one) != link.data.get("expected")
+
+
+def _balance(scene: Scene, one: Invoice) -> int | None:
+    if one.cancelled:
+        return 0
+    try:
+        return from_decimal(one.balance, scene.currency).minor
+    except MoneyError:
+        return None
+
+
+def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], lives: dict[int, LifeFacts]) -> None:
+    """Read what is needed for those invoices whose balance moved; nothing for the others."""
+    changed = [one for one in invoices.values() if str(one.doc_entry) in links and moved(scene, one, links[str(one.doc_entry)])]
+    if not changed:
+        return
+    receipts, memos = read_reductions(scene, changed)
+    for one in changed:
+        life = LifeFacts(scene.stripe.invoice(links[str(one.doc_entry)].other))
+        life.receipts, life.memos = receipts.get(one.doc_entry, []), memos.get(one.doc_entry, [])
+        lives[one.doc_entry] = life
+    paid = [part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"]
+    posted = _posted(scene, [part.payment for part in paid if part.kind != "payment_record"])
+    for life in lives.values():
+        parts = life.at_stripe.payments or () if life.at_stripe else ()
+        life.unposted = sum(
+            part.amount.minor for part in parts if part.status == "paid" and part.kind != "payment_record" and part.payment not in posted
+        )
+
+
+def _posted(scene: Scene, payments: list[str]) -> set[str]:
+    """Return those payments that stand in SAP: the books are asked, not the journal."""
+    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}
+    return {one for one in payments if any(not receipt.cancelled for receipt in found.get(marker(one), []))}
+
+
+def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int, list[Receipt]], dict[int, list[CreditMemo]]]:
+    """Return DocEntry -> live receipts and credit memos that reduce these invoices."""
+    wanted = {one.doc_entry: one for one in invoices}
+    cards, first = sorted({one.card_code for one in wanted.values()}), min(one.doc_date for one in wanted.values())
+    receipts: dict[int, list[Receipt]] = {}
+    for receipt in scene.sap.receipts_of(cards, first - _BEFORE):
+        for entry in {entry for entry, _ in receipt.applied if entry in wanted}:
+            receipts.setdefault(entry, []).append(receipt)
+    memos: dict[int, list[CreditMemo]] = {}
+    for memo in scene.sap.credit_memos_of(cards, first):
+        for entry in memo.base_invoices:
+            if entry in wanted:
+                memos.setdefault(entry, []).append(memo)
+    return receipts, memos
+
+
+def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan: Plan) -> None:
+    """Decide what Stripe must be told of an invoice, or why a person must look. Adds nothing where both sides agree."""
+    wrong = distrust(_origin(scene, link), one)
+    if wrong is not None:
+        plan.skips.append(_skip(scene, one, link, "gone_from_sap", f"{link.other} at Stripe was pushed for another document: {wrong[1]}"))
+    elif link.state in ("void", "uncollectible") and link.data.get("by") != "mlc":
+        if not one.cancelled and one.balance > 0 and scene.is_local(one.currency):
+            text = f"invoice {one.doc_num} is open in SAP, but its {link.other} is {link.state} at Stripe"
+            plan.skips.append(_skip(scene, one, link, "voided_at_stripe", text))
+    elif link.state == "paid":
+        if link.data.get("sap_closed") and not one.cancelled and one.balance > 0:
+            text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance}"
+            plan.skips.append(_skip(scene, one, link, "reopened", text))
+    elif life is not None:
+        _decide_moved(scene, one, link, life, plan)
+
+
+def _origin(scene: Scene, link: Mark) -> Origin:
+    data = link.data
+    return Origin(scene.rules.company, int(link.key), data.get("doc_num"), data.get("card_code") or "", "", data.get("doc_total") or "")
+
+
+def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan: Plan) -> None:
+    there = life.at_stripe
+    if there is None:
+        plan.skips.append(_skip(scene, one, link, "gone_from_stripe", f"Stripe no longer knows {link.other} of invoice {one.doc_num}"))
+        return
+    if there.status in ("void", "uncollectible", "paid") and not one.cancelled:
+        plan.marks.append(_mark(link, there.status))
+        if there.status != "paid":
+            decide(scene, one, _mark(link, there.status), None, plan)
+        return
+    if one.cancelled:
+        _decide_cancelled(scene, one, link, there, plan)
+        return
+    balance = _balance(scene, one)
+    if balance is None:
+        plan.skips.append(_skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units"))
+        return
+    fall = there.remaining.minor - (balance - life.unposted)
+    if fall == 0:
+        plan.marks.append(Mark("invoice", link.key, link.other, "open", {"expected": balance}))
+    elif fall < 0:
+        text = f"SAP holds {Money(balance, scene.currency)} open on {one.doc_num}, Stripe asks for {there.remaining} only"
+        plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
+    else:
+        _decide_fall(scene, one, link, life, Money(fall, scene.currency), there, plan)
+
+
+def _decide_cancelled(scene: Scene, one: Invoice, link: Mark, there: ProcessorInvoice, plan: Plan) -> None:
+    if there.status == "void":
+        plan.marks.append(Mark("invoice", link.key, link.other, "void", {"by": "mlc"}))
+        return
+    if there.status == "paid" or there.remaining != there.due:
+        text = f"invoice {one.doc_num} was cancelled in SAP, but {link.other} was paid at Stripe"
+        plan.skips.append(_skip(scene, one, link, "payment_in_flight", text))
+        return
+    command = VoidInvoice(one.doc_entry, one.doc_num, link.other, f"invoice {one.doc_num} was cancelled in SAP")
+    name = scene.name("void", link.other)
+    plan.intents.append(Intent(name, command, f"customer/{one.card_code}", None, f"void {link.other}: {command.why}"))
+
+
+def _decide_fall(
+    scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money, there: ProcessorInvoice, plan: Plan
+) -> None:  # fmt: skip
+    """Carry a fall of the balance to Stripe where receipts and credit memos explain it to the minor unit; else hold."""
+    receipts, memos = _new_reductions(scene, one, link, life, fall)
+    if receipts is None or memos is None:
+        text = f"the balance of {one.doc_num} fell by {fall} in SAP; receipts and credit memos that SAP links to it do not add up to that"
+        plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
+        return
+    lane = f"customer/{one.card_code}"
+    left = there.remaining
+    if not memos and fall == left:
+        numbers = ", ".join(str(receipt.doc_num) for receipt, _ in receipts)
+        settle = SettleInvoice(one.doc_entry, one.doc_num, link.other, left, f"paid in SAP by receipt {numbers}")
+        says = f"mark {link.other} as paid: invoice {one.doc_num} was paid in SAP"
+        plan.intents.append(Intent(scene.name("settle", link.other), settle, lane, left, says))
+        return
+    for receipt, amount in receipts:
+        moment = datetime.combine(receipt.doc_date, time(12), scene.rules.zone)
+        paid_at = int(min(moment.timestamp(), scene.clock.now()))
+        report = ReportPayment(
+            one.doc_entry, one.doc_num, link.other, receipt.doc_num, amount, left, paid_at, f"paid in SAP by receipt {receipt.doc_num}"
+        )
+        name = scene.name("report-payment", f"{one.doc_entry}-{receipt.doc_entry}")
+        plan.intents.append(Intent(name, report, lane, amount, f"report {amount} of invoice {one.doc_num} as paid elsewhere"))
+        left -= amount
+    for memo, amount in memos:
+        credit = CreditInvoice(one.doc_entry, one.doc_num, link.other, memo.doc_num, amount, left, f"Credit memo {memo.doc_num}")
+        name = scene.name("credit", f"{one.doc_entry}-{memo.doc_entry}")
+        plan.intents.append(Intent(name, credit, lane, amount, f"credit {amount} of invoice {one.doc_num}"))
+        left -= amount
+
+
+def _new_reductions(
+    scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money
+) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
+    """Return the receipts and memos that Stripe was not told of, if they make exactly the fall."""
+    told = link.data
+    try:
+        receipts = [
+            (receipt, from_decimal(sum((amount for entry, amount in receipt.applied if entry == one.doc_entry), Decimal(0)), fall.currency))
+            for receipt in life.receipts
+            if is_by_hand(receipt) and f"receipts_{receipt.doc_num}" not in told
+        ]
+        memos = [
+            (memo, from_decimal(memo.total, fall.currency))
+            for memo in life.memos
+            if memo.base_invoices == (one.doc_entry,) and f"memos_{memo.doc_num}" not in told
+        ]
+    except MoneyError:
+        return None, None
+    total = sum(amount.minor for _, amount in receipts) + sum(amount.minor for _, amount in memos)
+    if total == fall.minor:
+        return receipts, memos
+    before = told.get("explained")
+    if before and total - before == fall.minor:
+        return _later(receipts, memos, before)
+    return None, None
+
+
+def _later(
+    receipts: list[tuple[Receipt, Money]], memos: list[tuple[CreditMemo, Money]], before: int
+) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
+    """Leave out the oldest ones, which the pushed invoice named already; they must add up to exactly that."""
+    rest: list[tuple[Receipt | CreditMemo, Money]] = sorted([*receipts, *memos], key=lambda pair: (isinstance(pair[0], CreditMemo), pair[0].doc_entry))
+    left, kept = before, []
+    for document, amount in rest:
+        if 0 < amount.minor <= left:
+            left -= amount.minor
+        else:
+            kept.append((document, amount))
+    if left:
+        return None, None
+    return (
+        [(document, amount) for document, amount in kept if isinstance(document, Receipt)],
+        [(document, amount) for document, amount in kept if isinstance(document, CreditMemo)],
+    )
+
+
+def _mark(link: Mark, state: str) -> Mark:
+    return Mark("invoice", link.key, link.other, state, link.data)
+
+
+def _skip(scene: Scene, one: Invoice, link: Mark, reason: str, text: str) -> Skip:
+    about = {"doc_entry": one.doc_entry, "doc_num": one.doc_num, "card_code": one.card_code, "invoice": link.other}
+    return Skip(scene.name("push-invoice", one.doc_entry), reason, text, about=about)

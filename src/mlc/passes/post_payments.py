@@ -1,0 +1,379 @@
+"""post-payments: what Stripe collected to SAP, one incoming payment each; what goes back is at least held.
+
+Reads: hints (events since the last run, charges themselves where there are none to trust), the payments they speak of, SAP's
+    documents under our marks, the invoices they name, receipts of the same customers around the same days.
+Decides: what to post on which invoices, what was posted already, what is held and why.
+Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../refund/...<refund>`, `.../dispute/...<dispute>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from mlc.core import codec
+from mlc.core.commands import After, PostPayment
+from mlc.core.facts import Account, Hint, Invoice, Payment, Period, Receipt, Reversal
+from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
+from mlc.core.intents import Receipt as Proof
+from mlc.core.keys import marker
+from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
+from mlc.core.money import MoneyError, from_decimal
+from mlc.passes.hints import Hints, read_hints
+from mlc.passes.scene import Scene, chunks
+from mlc.systems.sap.reads import is_by_hand
+
+NAME = "post-payments"
+_NEIGHBOUR_DAYS = timedelta(days=10)
+_PENDING = ("processing", "requires_capture", "pending")
+_OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
+
+
+@dataclass(slots=True)
+class PostFacts:
+    """A batch of payments with everything needed to decide about them."""
+
+    payments: dict[str, Payment] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    reversals: list[Reversal] = field(default_factory=list)
+    receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
+    drafts: dict[str, int] = field(default_factory=dict)  # by marker: waits for approval
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    neighbours: list[Receipt] = field(default_factory=list)
+    cards: dict[str, str] = field(default_factory=dict)  # Stripe customer -> CardCode
+    decisions: dict[str, list[int]] = field(default_factory=dict)
+    periods: list[Period] = field(default_factory=list)
+    account: Account | None = None
+    invoice_states: list[Mark] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    cursors: dict[str, str] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)  # names that are held now
+    seen: int = 0
+
+
+class PostPayments:
+    """The pass. `only` limits it to some payments, `insist` names those a person wants posted in spite of a doubt."""
+
+    name = NAME
+
+    def __init__(self, scene: Scene, *, only: Iterable[str] | None = None, insist: Iterable[str] = ()) -> None:
+        self.scene = scene
+        self._only = list(only) if only is not None else None
+        self._insist = set(insist)
+        self._done: set[str] = set()
+
+    # --- gather -----------------------------------------------------------------------------------------------------
+
+    def gather(self) -> Iterator[PostFacts]:
+        """Yield what is held, what was promised and not sent, and what the hints speak of; then let the cursors move."""
+        if self._only is not None:
+            for part in chunks(self._only, 40):
+                yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
+            return
+        yield from self._held()
+        unsent = [one.command.payment for one in self.scene.journal.opened(NAME, begun=False) if isinstance(one.command, PostPayment)]
+        for part in chunks(unsent, 40):
+            yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
+        for hints in read_hints(self.scene):
+            yield from self._hinted(hints)
+
+    def _held(self) -> Iterator[PostFacts]:
+        """Look at every held payment again: with what was read of it then, and afresh where that would change anything."""
+        held = [one for one in self.scene.journal.held.all(pass_=NAME) if "payment" in one.facts]
+        for start in range(0, len(held), 40):
+            part = held[start : start + 40]
+            stale = {str(one.about["payment"]): codec.decode(Payment, one.facts["payment"]) for one in part}
+            facts = self._facts(stale, sweeping=True)
+            same = {skip.name: skip.reason for skip in self.decide(facts).skips}
+            moved = [str(one.about["payment"]) for one in part if same.get(one.name) != one.reason]
+            if moved:
+                facts = self._facts({**stale, **{key: one for key, one in self.scene.stripe.payments(dict.fromkeys(moved, 0)).items() if one}})
+            yield facts
+
+    def _hinted(self, hints: Hints) -> Iterator[PostFacts]:
+        journal = self.scene.journal
+        posted = {mark.key for mark in journal.links.many("payment", hints.payments).values() if mark.state == "posted"}
+        open_ = [one for one in hints.payments if one not in posted and one not in self._done]
+        for part in chunks(open_, 40):
+            yield self._facts(self.scene.stripe.payments({one: hints.payments[one] for one in part}))
+        last = PostFacts(events=hints.events, cursors=hints.cursors, notes=hints.notes, seen=len(posted))
+        for kind, reversal_id in hints.reversals:
+            reversal = self.scene.stripe.reversal(kind, reversal_id)
+            if reversal is not None:
+                last.reversals.append(reversal)
+        last.known = {one.name for one in journal.held.all(pass_=NAME, dismissed=True)} if last.reversals else set()
+        yield from self._invoices(hints, last)
+        yield last
+
+    def _invoices(self, hints: Hints, last: PostFacts) -> Iterator[PostFacts]:
+        """Look at invoices of ours that an event says were voided, written off, or paid by a payment no event named."""
+        for mark in self.scene.journal.links.by_other("invoice", hints.invoices).values():
+            if mark.state not in ("open", "uncollectible"):
+                continue
+            now = self.scene.stripe.invoice(mark.other)
+            if now is None:
+                continue
+            if now.status in ("void", "uncollectible", "paid"):
+                last.invoice_states.append(Mark("invoice", mark.key, mark.other, now.status))
+            missed = [part.payment for part in now.payments or () if part.status == "paid" and part.kind != "payment_record"]
+            fresh = [one for one in missed if one and one not in hints.payments]
+            if fresh:
+                yield self._facts(self.scene.stripe.payments(dict.fromkeys(fresh, 0)))
+
+    def _facts(self, read: dict[str, Payment | None] | dict[str, Payment], *, sweeping: bool = False) -> PostFacts:
+        scene = self.scene
+        facts = PostFacts(payments={key: one for key, one in read.items() if one}, gone=[key for key, one in read.items() if not one])
+        facts.seen = len(read)
+        if not sweeping:
+            self._done.update(read)
+        facts.known = {one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)}
+        candidates = [one for one in facts.payments.values() if self._counts(one)]
+        if not candidates:
+            return facts
+        for one in candidates:
+            decision = scene.journal.decision(one.id)
+            if decision and decision.get("invoices"):
+                facts.decisions[one.id] = [int(entry) for entry in decision["invoices"]]
+        markers = [marker(one.id) for one in candidates]
+        facts.receipts = scene.sap.receipts_by_marker(markers)
+        new = [one for one in candidates if not facts.receipts.get(marker(one.id)) or self._is_insisted(one)]
+        if scene.ledger.approvals and new:
+            facts.drafts = scene.sap.drafts_by_marker([marker(one.id) for one in new])
+        self._read_invoices(new, facts)
+        if new:
+            facts.periods = scene.sap.periods()
+            account = scene.rules.account(scene.currency)
+            facts.account = scene.sap.accounts([account])[account] if account else None
+        return facts
+
+    def _is_insisted(self, one: Payment) -> bool:
+        return one.id in self._insist
+
+    def _counts(self, one: Payment) -> bool:
+        """Tell whether a payment is money that came to this company since its start."""
+        if one.status != "succeeded" or one.succeeded_at is None or is_foreign(one, self.scene.rules.company):
+            return False
+        return self.scene.day_of(one.succeeded_at) >= self.scene.start
+
+    def _read_invoices(self, new: list[Payment], facts: PostFacts) -> None:
+        scene = self.scene
+        entries = {entry for one in new for entry in named_entries(one, scene.rules.company)}
+        entries |= {entry for one in new for entry in facts.decisions.get(one.id, [])}
+        facts.invoices = scene.sap.invoices(entries) if entries else {}
+        nameless = [one for one in new if not named_entries(one, scene.rules.company)]
+        for customer in dict.fromkeys(one.customer for one in nameless if one.customer):
+            card = self._card(customer)
+            if card:
+                facts.cards[customer] = card
+        if facts.cards:
+            facts.invoices.update(scene.sap.open_invoices_of(facts.cards.values()))
+        cards = {one.card_code for one in facts.invoices.values()} | set(facts.cards.values())
+        days = [scene.day_of(one.succeeded_at) for one in new if one.succeeded_at]
+        if cards and days:
+            around = scene.sap.receipts_of(sorted(cards), min(days) - _NEIGHBOUR_DAYS, max(days) + _NEIGHBOUR_DAYS)
+            facts.neighbours = [one for one in around if is_by_hand(one)]
+
+    def _card(self, customer: str) -> str:
+        """Return the business partner of a Stripe customer: our link, else its own metadata."""
+        link = self.scene.journal.links.by_other("customer", [customer]).get(customer)
+        if link is not None:
+            return link.key
+        found = self.scene.stripe.customer(customer)
+        return found.card_code if found is not None and found.company == self.scene.rules.company else ""
+
+    # --- decide -----------------------------------------------------------------------------------------------------
+
+    def decide(self, facts: PostFacts) -> Plan:
+        """Turn one batch into a plan; the order in which Stripe told of the payments never matters."""
+        plan = Plan(seen=facts.seen, events=list(facts.events), cursors=dict(facts.cursors), notes=list(facts.notes))
+        plan.marks += facts.invoice_states
+        shelf = Shelf(self.scene.rules.company, self.scene.currency, facts.invoices) if facts.payments else None
+        for one in sorted(facts.payments.values(), key=lambda payment: (payment.created, payment.id)):
+            assert shelf is not None
+            self._decide(one, facts, shelf, plan)
+        for reversal in facts.reversals:
+            self._decide_reversal(reversal, facts, plan)
+        return plan
+
+    def _decide(self, one: Payment, facts: PostFacts, shelf: Shelf, plan: Plan) -> None:
+        name = self.scene.name("post-payment", one.id)
+        skip = self._standing(one, name, facts, plan)
+        if skip is None:
+            skip = self._post(one, name, facts, shelf, plan)
+        if isinstance(skip, Skip):
+            plan.skips.append(skip)
+            plan.marks += _stripe_states(one)
+
+    def _standing(self, one: Payment, name: str, facts: PostFacts, plan: Plan) -> Skip | str | None:
+        """Deal with what needs no posting; None where the payment is money that must be posted."""
+        if one.status in _PENDING:
+            plan.marks.append(Mark("payment", one.id, "", "pending", {"created": one.created}))
+            plan.unchanged += 1
+            return "pending"
+        if one.status in _OVER or is_foreign(one, self.scene.rules.company) or (one.status == "succeeded" and not self._counts(one)):
+            plan.unchanged += 1
+            if name in facts.known:
+                plan.healed.append(name)
+            return "nothing to post"
+        if one.status != "succeeded":
+            return self._skip(one, name, "unknown_status", f"{one.id} has a status mlc does not know: {one.status!r}")
+        booked = facts.receipts.get(marker(one.id), [])
+        live = [receipt for receipt in booked if not receipt.cancelled]
+        if live:
+            return self._adopt(one, name, live, plan)
+        if booked and not self._is_insisted(one):
+            text = f"receipt {booked[-1].doc_num} for {one.id} was cancelled in SAP"
+            return self._skip(one, name, "cancelled_in_sap", text, (str(booked[-1].doc_num),))
+        if marker(one.id) in facts.drafts:
+            text = f"an approval procedure in SAP keeps the payment as draft {facts.drafts[marker(one.id)]}; approve or reject it there"
+            return self._skip(one, name, "awaiting_approval", text)
+        return None
+
+    def _adopt(self, one: Payment, name: str, live: list[Receipt], plan: Plan) -> Skip | str:
+        """Take a document found under our mark as the receipt, if it is what would have been posted."""
+        receipt = live[0]
+        wrong = self._differs(one, live)
+        if wrong:
+            return self._skip(one, name, "marker_mismatch", f"receipt {receipt.doc_num} carries the mark of {one.id} but {wrong}")
+        applied = tuple((entry, from_decimal(amount, one.amount.currency).minor) for entry, amount in receipt.applied)
+        data = {"amount": one.amount.minor, "currency": one.amount.currency, "card_code": receipt.card_code, "applied": applied,
+                "number": str(receipt.doc_num)}  # fmt: skip
+        posted = Mark("payment", one.id, str(receipt.doc_entry), "posted", data)
+        command = PostPayment(one.id, marker(one.id), receipt.card_code, one.amount, "", receipt.doc_date, (), None, "adopted")
+        intent = Intent(name, command, f"customer/{receipt.card_code}", one.amount, f"found {one.id} as receipt {receipt.doc_num}", anew=True)
+        proof = Proof("sap", "IncomingPayment", str(receipt.doc_entry), str(receipt.doc_num))
+        plan.adopted.append(Adoption(intent, proof, (posted, *_stripe_states(one, {entry for entry, _ in receipt.applied}))))
+        plan.unchanged += 1
+        return "adopted"
+
+    def _differs(self, one: Payment, live: list[Receipt]) -> str:
+        if len(live) > 1:
+            return f"there are {len(live)} of them: {', '.join(str(receipt.doc_num) for receipt in live)}"
+        receipt = live[0]
+        try:
+            total = from_decimal(receipt.total, one.amount.currency)
+        except MoneyError as error:
+            return str(error)
+        if total != one.amount:
+            return f"is over {total}, not {one.amount}"
+        if not self.scene.is_local(receipt.currency) or one.amount.currency != self.scene.currency:
+            return f"is in {receipt.currency or self.scene.currency}"
+        cards = {part.origin.card_code for part in one.paid if part.origin.company == self.scene.rules.company}
+        return f"belongs to {receipt.card_code}" if cards and receipt.card_code not in cards else ""
+
+    def _post(self, one: Payment, name: str, facts: PostFacts, shelf: Shelf, plan: Plan) -> Skip | str:
+        scene = self.scene
+        if one.amount.currency != scene.currency:
+            return self._skip(one, name, "currency", f"{one.id} is in {one.amount.currency}; only {scene.currency} is posted yet")
+        result = match_payment(one, shelf, facts.decisions.get(one.id))
+        if isinstance(result, NoMatch):
+            result = self._unmatched(one, result, facts, shelf)
+        if isinstance(result, NoMatch):
+            return self._skip(one, name, result.reason, result.text, result.candidates)
+        if any(not scene.is_local(facts.invoices[part.doc_entry].currency) for part in result.allocations):
+            return self._skip(one, name, "currency", f"{one.id} pays an invoice that is not in {scene.currency}")
+        twin = self._twin(one, result.card_code, facts)
+        if twin is not None and not self._is_insisted(one):
+            text = f"receipt {twin.doc_num} of {twin.doc_date} over the same sum stands in SAP for {twin.card_code}: is it {one.id}?"
+            return self._skip(one, name, "maybe_booked", text, (str(twin.doc_num),))
+        assert one.succeeded_at is not None
+        day = self._posting_day(scene.day_of(one.succeeded_at), facts.periods)
+        if day is None:
+            return self._skip(one, name, "closed_period", f"the posting period of {scene.day_of(one.succeeded_at)} is closed in SAP")
+        if facts.account is None or not (facts.account.active and facts.account.postable):
+            return self._skip(one, name, "account", f"the clearing account {scene.rules.account(scene.currency)} cannot be posted to in SAP")
+        shelf.take(result)
+        plan.intents.append(self._intent(one, name, result, day, facts, shelf))
+        return "posted"
+
+    def _unmatched(self, one: Payment, result: NoMatch, facts: PostFacts, shelf: Shelf) -> Match | NoMatch:
+        """A payment that names no invoice is held, or put on account of a known customer where the configuration says so."""
+        insisted = self._is_insisted(one) and result.reason == "maybe_booked"
+        if not insisted and result.reason not in ("no_open_invoice", "no_customer"):
+            return result
+        names = {shelf.invoices[entry].card_code for entry in named_entries(one, shelf.company) if entry in shelf.invoices}
+        card = next(iter(names)) if len(names) == 1 else facts.cards.get(one.customer, "")
+        if not card:
+            return NoMatch("no_customer", f"{result.text}, and its customer is linked to nobody in SAP", result.candidates)
+        if insisted or self.scene.rules.on_unmatched == "on_account":
+            return Match(card, (), None, "on account", result.text)
+        return NoMatch(result.reason, result.text, tuple(
+            number for number in result.candidates if any(
+                str(invoice.doc_num) == number and invoice.card_code == card for invoice in shelf.invoices.values())
+        ) or result.candidates)  # fmt: skip
+
+    def _twin(self, one: Payment, card: str, facts: PostFacts) -> Receipt | None:
+        """Return a receipt keyed by hand for the same customer and sum within ten days."""
+        assert one.succeeded_at is not None
+        day, amount = self.scene.day_of(one.succeeded_at), one.amount.decimal()
+        near = (receipt for receipt in facts.neighbours if abs(receipt.doc_date - day) <= _NEIGHBOUR_DAYS)
+        return next((receipt for receipt in near if receipt.card_code == card and receipt.total == amount), None)
+
+    def _posting_day(self, day: date, periods: list[Period]) -> date | None:
+        """Return the day to post on; None where its period is closed and the configuration says hold."""
+        if not periods or any(period.first <= day <= period.last and period.open for period in periods):
+            return day
+        if self.scene.rules.closed_period != "next_open_day":
+            return None
+        later = sorted(period.first for period in periods if period.open and period.first > day)
+        return later[0] if later and later[0] <= self.scene.today else None
+
+    def _intent(self, one: Payment, name: str, match: Match, day: date, facts: PostFacts, shelf: Shelf) -> Intent:
+        assert one.succeeded_at is not None
+        assert facts.account is not None
+        success = self.scene.day_of(one.succeeded_at)
+        dated = "" if day == success else f", received {success}"
+        numbers = ", ".join(str(part.doc_num) for part in match.allocations) or "on account"
+        after = tuple(
+            After(
+                entry, facts.invoices[entry].doc_num, part.invoice, shelf.open(facts.invoices[entry]).minor,
+                doc_total=part.origin.doc_total, paid=part.invoice_status == "paid" or (part.invoice_remaining is not None and not part.invoice_remaining),
+            )
+            for part in one.paid
+            if (entry := part.origin.doc_entry) is not None and entry in {taken.doc_entry for taken in match.allocations}
+        )  # fmt: skip
+        command = PostPayment(
+            payment=one.id, marker=marker(one.id), card_code=match.card_code, amount=one.amount, account=facts.account.code,
+            doc_date=day, allocations=match.allocations, branch=match.branch, remarks=f"Stripe {one.id}: {numbers}{dated}", after=after,
+        )  # fmt: skip
+        says = f"post {one.id} for {match.card_code} on {numbers} ({match.rule}: {match.evidence})"
+        return Intent(name, command, f"customer/{match.card_code}", one.amount, says, anew=self._is_insisted(one))
+
+    def _skip(self, one: Payment, name: str, reason: str, text: str, candidates: tuple[str, ...] = ()) -> Skip:
+        about: dict[str, object] = {"payment": one.id, "customer": one.customer}
+        invoices = [part.invoice for part in one.paid]
+        if invoices:
+            about["invoices"] = invoices
+            about["doc_nums"] = [part.origin.doc_num for part in one.paid if part.origin.doc_num]
+        return Skip(name, reason, text, amount=one.amount, candidates=candidates, about=about, facts={"payment": codec.encode(one)})
+
+    def _decide_reversal(self, one: Reversal, facts: PostFacts, plan: Plan) -> None:
+        """Money that goes back is never overlooked: held until it is booked by hand and dismissed."""
+        name = self.scene.name(one.kind, one.id)
+        over = one.status in ("failed", "canceled", "won", "prevented") or one.status.startswith("warning")
+        if over or one.created < self.scene.start_moment():
+            plan.notes.append((name, f"{one.kind} {one.id} over {one.amount} of {one.payment}: {one.status}"))
+            if name in facts.known:
+                plan.healed.append(name)
+            return
+        text = f"{one.kind} {one.id} over {one.amount} of {one.payment} is {one.status} at Stripe; book it in SAP by hand, then dismiss it"
+        about = {one.kind: one.id, "payment": one.payment, "status": one.status}
+        plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
+
+
+def _stripe_states(one: Payment, applied: Iterable[int] = ()) -> list[Mark]:
+    """Return how the invoices that a payment touched stand at Stripe, as it was read just now.
+
+    `applied` are the documents that its receipt closed: one that opens again is noticed.
+    """
+    marks = []
+    for part in one.paid:
+        origin = part.origin
+        if origin.doc_entry is None or part.invoice_status != "paid":
+            continue
+        data = {"doc_num": origin.doc_num, "card_code": origin.card_code, "doc_total": origin.doc_total, "currency": part.amount.currency}
+        whole = origin.doc_entry in applied and part.amount == part.invoice_total
+        marks.append(Mark("invoice", str(origin.doc_entry), part.invoice, "paid", {**data, **({"sap_closed": True} if whole else {})}))
+    return marks

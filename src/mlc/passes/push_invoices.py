@@ -1,0 +1,302 @@
+"""push-invoices: SAP invoices to Stripe, and their later life.
+
+Reads: Stripe invoices created since the last run; SAP invoices that are open or new, by keyset pages, merged with what was pushed
+    and is no longer open; the partners, lines, receipts and credit memos of what needs a decision.
+Decides: what to push, with which lines; what to void, settle, report or credit; what is held and why.
+Names: `<company>/push-invoice/stripe/<DocEntry>`, `.../void/...`, `.../settle/...`, `.../report-payment/...<DocEntry>-<receipt>`,
+    `.../credit/...<DocEntry>-<memo>`, `.../drop-draft/...<invoice id>`, `.../customer/...<CardCode>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+from mlc.core import billing
+from mlc.core.commands import DropDraft, PushInvoice
+from mlc.core.facts import CreditMemo, Invoice, ProcessorInvoice, Receipt
+from mlc.core.intents import Intent, Mark, Plan, Skip
+from mlc.core.keys import metadata_key
+from mlc.core.matching import distrust, total_text
+from mlc.core.money import Money, MoneyError, from_decimal
+from mlc.passes import customers, later_life
+from mlc.passes.customers import CustomerFacts
+from mlc.passes.later_life import LifeFacts
+from mlc.passes.scene import Scene
+from mlc.store.held import Held
+
+NAME = "push-invoices"
+_CURSOR = "stripe/invoices"
+_SCANNED = "sap/invoices-scanned"
+_CHANGED = "sap/invoices-changed"
+_OVERLAP = 3600
+_RESCAN = 3600.0
+
+
+@dataclass(slots=True)
+class PushFacts:
+    """One page of SAP invoices with everything needed to decide about them."""
+
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    gone: list[Mark] = field(default_factory=list)  # pushed, and SAP no longer knows them
+    links: dict[str, Mark] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    customers: CustomerFacts = field(default_factory=CustomerFacts)
+    receipts: dict[int, list[Receipt]] = field(default_factory=dict)
+    memos: dict[int, list[CreditMemo]] = field(default_factory=dict)
+    balances: dict[str, int] = field(default_factory=dict)  # Stripe customer -> balance, where one was in the way
+    lives: dict[int, LifeFacts] = field(default_factory=dict)
+    read_at: float = 0.0
+    today: date = date.min
+    seen: int = 0
+    cursors: dict[str, str] = field(default_factory=dict)
+    adopt: list[ProcessorInvoice] = field(default_factory=list)
+    ready: Plan | None = None
+
+
+class PushInvoices:
+    """The pass."""
+
+    name = NAME
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._customers_read = False
+        self._waiting: dict[int, str] = {}
+
+    # --- gather -----------------------------------------------------------------------------------------------------
+
+    def gather(self) -> Iterator[PushFacts]:
+        """Yield what exists at Stripe already, then SAP's invoices page by page."""
+        scene = self.scene
+        yield from self._stripe_side()
+        self._waiting = {int(one.about["doc_entry"]): one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)
+                         if str(one.about.get("doc_entry", "")).isdigit()}  # fmt: skip
+        for stored in scene.journal.opened(NAME, begun=False):
+            if isinstance(stored.command, PushInvoice):
+                self._waiting[stored.command.doc_entry] = stored.name
+        above = int(scene.journal.cursor(_SCANNED) or 0)
+        low = 0
+        for page in scene.sap.open_invoices(scene.start, above, scene.rules.invoice_filter):
+            high = page[-1].doc_entry
+            yield from self._batch(page, low, high)
+            low = high
+        yield from self._batch([], low, None)
+        yield from self._changed()
+        yield PushFacts(cursors={_SCANNED: str(max(low, above))})
+
+    def _stripe_side(self) -> Iterator[PushFacts]:
+        """Ask Stripe which of our invoices it holds that the journal does not know: a state file may be new, or older."""
+        scene = self.scene
+        cursor = scene.journal.cursor(_CURSOR)
+        newest = int(cursor or 0)
+        since = newest - _OVERLAP if cursor else scene.start_moment(margin_days=92)
+        for page in scene.stripe.invoices_since(since):
+            newest = max([newest, *(one.created for one in page)])
+            known = scene.journal.links.by_other("invoice", [one.id for one in page])
+            foreign = sum(1 for one in page if one.origin.company and one.origin.company != scene.rules.company)
+            ours = [one for one in page if one.origin.company == scene.rules.company and one.origin.doc_entry is not None]
+            new = [one for one in ours if one.id not in known and not self._is_ours_in_work(one)]
+            yield PushFacts(adopt=new, links=scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new]), seen=foreign)
+            if cursor and not new and all(one.id in known for one in ours) and ours:
+                break
+        yield PushFacts(cursors={_CURSOR: str(newest)})
+
+    def _is_ours_in_work(self, one: ProcessorInvoice) -> bool:
+        """Tell whether an open intent of ours made this invoice and is not through with it: it will finish by itself."""
+        stored = self.scene.journal.find(self.scene.name("push-invoice", one.origin.doc_entry))
+        return stored is not None and stored.state == "open" and self.scene.journal.effect(stored, "create") is not None
+
+    def _changed(self) -> Iterator[PushFacts]:
+        """Once an hour also look at what is closed and was changed: closed with a balance is still owed."""
+        scene, now = self.scene, self.scene.clock.now()
+        last = float(scene.journal.cursor(_CHANGED) or 0)
+        if last and 0 <= now - last < _RESCAN:
+            return
+        if last:  # the first run has just read everything
+            for page in scene.sap.changed_invoices(scene.start, scene.day_of(last) - timedelta(days=1), scene.rules.invoice_filter):
+                yield self._facts({one.doc_entry: one for one in page}, [])
+        yield PushFacts(cursors={_CHANGED: str(now)})
+
+    def _batch(self, page: list[Invoice], low: int, high: int | None) -> Iterator[PushFacts]:
+        """Yield a page with what else lies between its first and last document: pushed or held, and no longer open."""
+        invoices = {one.doc_entry: one for one in page}
+        pushed = self.scene.journal.links.between("invoice", "open", low, high)
+        absent = {int(mark.key): mark for mark in pushed if int(mark.key) not in invoices}
+        wanted = set(absent) | {entry for entry in self._waiting if low < entry <= (high or entry) and entry not in invoices}
+        order = sorted(wanted)
+        for start in range(0, max(len(order), 1), 200):
+            part = order[start : start + 200]
+            read = self.scene.sap.invoices(part) if part else {}
+            gone = [absent[entry] for entry in part if entry in absent and entry not in read]
+            whole = {**invoices, **read} if start == 0 else read
+            if whole or gone:
+                yield self._facts(whole, gone)
+
+    def _facts(self, invoices: dict[int, Invoice], gone: list[Mark]) -> PushFacts:
+        scene = self.scene
+        facts = PushFacts(invoices=invoices, gone=gone, read_at=scene.clock.now(), today=scene.today, seen=len(invoices) + len(gone))
+        facts.links = scene.journal.links.many("invoice", map(str, invoices))
+        facts.states = scene.journal.states([scene.name("push-invoice", entry) for entry in invoices])
+        for entry in invoices:
+            held = scene.journal.held.get(scene.name("push-invoice", entry))
+            if held is not None:
+                facts.held[held.name] = held
+        fresh = [entry for entry, one in invoices.items() if self._is_candidate(one, facts)]
+        if fresh:
+            self._read_candidates(fresh, facts)
+        later_life.gather(scene, facts.invoices, facts.links, facts.lives)
+        return facts
+
+    def _is_candidate(self, one: Invoice, facts: PushFacts) -> bool:
+        link = facts.links.get(str(one.doc_entry))
+        if one.cancelled or one.doc_date < self.scene.start or one.balance <= 0 or (link is not None and link.state != "draft"):
+            return False
+        return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "open")
+
+    def _read_candidates(self, fresh: list[int], facts: PushFacts) -> None:
+        scene = self.scene
+        facts.invoices.update(scene.sap.invoices(fresh, whole=True))
+        cards = [facts.invoices[entry].card_code for entry in fresh if entry in facts.invoices]
+        known = scene.journal.links.many("customer", cards)
+        if not self._customers_read and len(known) < len(set(cards)):
+            for plan in customers.read_new_customers(scene):
+                scene.journal.accept(plan, NAME)  # what was read, no promise: a dry run may note it too
+            self._customers_read = True
+        facts.customers = customers.customer_facts(scene, cards)
+        reduced = [facts.invoices[entry] for entry in fresh if entry in facts.invoices and facts.invoices[entry].paid > 0]
+        if reduced:
+            facts.receipts, facts.memos = later_life.read_reductions(scene, reduced)
+        for held in facts.held.values():
+            if held.reason == "customer_balance":
+                self._read_balance(facts.invoices[int(held.about["doc_entry"])].card_code, facts)
+
+    def _read_balance(self, card: str, facts: PushFacts) -> None:
+        link = facts.customers.linked.get(card)
+        if link is not None and link.other not in facts.balances:
+            customer = self.scene.stripe.customer(link.other)
+            facts.balances[link.other] = customer.balance if customer else 0
+
+    # --- decide -----------------------------------------------------------------------------------------------------
+
+    def decide(self, facts: PushFacts) -> Plan:
+        """Turn one page into a plan."""
+        plan = Plan(seen=facts.seen, cursors=dict(facts.cursors))
+        for found in facts.adopt:
+            self._adopt(found, facts, plan)
+        for mark in facts.gone:
+            name = self.scene.name("push-invoice", mark.key)
+            text = f"invoice {mark.data.get('doc_num')} was pushed as {mark.other}, and SAP no longer knows it"
+            plan.skips.append(Skip(name, "gone_from_sap", text, about={"doc_entry": int(mark.key), "invoice": mark.other}))
+        for one in sorted(facts.invoices.values(), key=lambda invoice: invoice.doc_entry):
+            link = facts.links.get(str(one.doc_entry))
+            if link is not None and link.state != "draft":
+                self._decide_pushed(one, link, facts, plan)
+            else:
+                self._decide_new(one, link, facts, plan)
+        return plan
+
+    def _adopt(self, found: ProcessorInvoice, facts: PushFacts, plan: Plan) -> None:
+        """Take over an invoice that Stripe holds under our numbers and the journal does not know."""
+        entry = str(found.origin.doc_entry)
+        known = facts.links.get(entry)
+        earlier = next((mark for mark in reversed(plan.marks) if mark.kind == "invoice" and mark.key == entry), known)
+        rank = {"open": 4, "paid": 4, "uncollectible": 3, "void": 2, "draft": 1, "": 0}
+        if earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
+            if found.status in ("open", "paid") and earlier.other != found.id:
+                text = f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one"
+                about = {"doc_entry": int(entry), "invoice": found.id}
+                plan.skips.append(Skip(self.scene.name("push-invoice", f"{entry}-{found.id}"), "conflict", text, about=about))
+            return
+        data = {
+            "doc_num": found.origin.doc_num, "card_code": found.origin.card_code, "pushed": found.due.minor,
+            "expected": found.remaining.minor, "doc_total": found.origin.doc_total, "currency": found.due.currency,
+            "number": found.number, "explained": None,
+        }  # fmt: skip
+        plan.marks.append(Mark("invoice", entry, found.id, found.status, data))
+        plan.notes.append((self.scene.name("push-invoice", entry), f"found at Stripe: {found.id} ({found.status})"))
+
+    def _decide_pushed(self, one: Invoice, link: Mark, facts: PushFacts, plan: Plan) -> None:
+        name = self.scene.name("push-invoice", one.doc_entry)
+        life = facts.lives.get(one.doc_entry)
+        before = len(plan.skips) + len(plan.intents)
+        later_life.decide(self.scene, one, link, life, plan)
+        if len(plan.skips) + len(plan.intents) == before:
+            plan.unchanged += 1
+            if name in facts.held:
+                plan.healed.append(name)
+
+    def _decide_new(self, one: Invoice, link: Mark | None, facts: PushFacts, plan: Plan) -> None:
+        name = self.scene.name("push-invoice", one.doc_entry)
+        if not self._is_candidate(one, facts):
+            plan.unchanged += 1
+            if name in facts.held and (one.cancelled or one.balance <= 0):
+                plan.healed.append(name)
+            return
+        held = facts.held.get(name)
+        if facts.states.get(name) == "refused" and held is None:
+            plan.unchanged += 1  # refused by Stripe: `mlc replay` when the cause is gone
+            return
+        skip = self._why_not(one, held, facts)
+        if skip is not None:
+            plan.skips.append(skip)
+            return
+        if link is not None:  # a draft that an earlier attempt left behind
+            drop = DropDraft(one.doc_entry, link.other)
+            says = f"delete the draft {link.other}"
+            plan.intents.append(Intent(self.scene.name("drop-draft", link.other), drop, self._lane(one), says=says, anew=True))
+        customer = customers.ensure(self.scene.rules.company, self.scene.name("customer", one.card_code), one.card_code, facts.customers)
+        if isinstance(customer, Skip):
+            plan.skips.append(self._skip(one, "no_customer", customer.text))
+            return
+        if customer is not None and all(known.name != customer.name for known in plan.intents):
+            plan.intents.append(customer)
+        plan.intents.append(self._push(one, facts, name))
+
+    def _why_not(self, one: Invoice, held: Held | None, facts: PushFacts) -> Skip | None:
+        scene = self.scene
+        if not scene.is_local(one.currency):
+            return self._skip(one, "currency", f"invoice {one.doc_num} is in {one.currency}; only {scene.currency} is posted back yet")
+        try:
+            balance = from_decimal(one.balance, scene.currency)
+            from_decimal(one.total, scene.currency)
+        except MoneyError as error:
+            return self._skip(one, "currency", f"invoice {one.doc_num}: {error}")
+        refused = billing.refuse_amount(balance)
+        if refused is not None:
+            return self._skip(one, refused[0], f"invoice {one.doc_num}: {refused[1]}", balance)
+        if one.installments > 1:
+            return self._skip(one, "installments", f"invoice {one.doc_num} is due in {one.installments} installments", balance)
+        if held is not None and held.reason == "balance_differs" and held.amount == balance:
+            return self._skip(one, held.reason, held.text, balance)
+        link = facts.customers.linked.get(one.card_code)
+        if link is not None and facts.balances.get(link.other):
+            return self._skip(one, "customer_balance", held.text if held else f"the customer {link.other} has a balance", balance)
+        return None
+
+    def _skip(self, one: Invoice, reason: str, text: str, amount: Money | None = None) -> Skip:
+        about = {"doc_entry": one.doc_entry, "doc_num": one.doc_num, "card_code": one.card_code}
+        return Skip(self.scene.name("push-invoice", one.doc_entry), reason, text, amount=amount, about=about)
+
+    def _lane(self, one: Invoice) -> str:
+        return f"customer/{one.card_code}"
+
+    def _push(self, one: Invoice, facts: PushFacts, name: str) -> Intent:
+        scene = self.scene
+        balance = from_decimal(one.balance, scene.currency)
+        reduced = billing.reductions(one, scene.currency, facts.receipts.get(one.doc_entry, []), facts.memos.get(one.doc_entry, []))
+        due = max(one.due_date, facts.today + timedelta(days=scene.rules.min_days_due))
+        reference = f", your reference {one.customer_reference}" if one.customer_reference else ""
+        command = PushInvoice(
+            company=scene.rules.company, key=metadata_key(name), doc_entry=one.doc_entry, doc_num=one.doc_num, card_code=one.card_code,
+            amount=balance, doc_total=total_text(one), due_at=int(datetime.combine(due, time(12), scene.rules.zone).timestamp()),
+            description=f"Invoice {one.doc_num} of {one.doc_date}, due {one.due_date}{reference}",
+            lines=billing.push_lines(one, scene.currency, balance, reduced), explained=sum(part.amount.minor for part in reduced),
+            read_at=facts.read_at, run_id=scene.journal.run_id, mail=scene.rules.mail,
+        )  # fmt: skip
+        return Intent(name, command, self._lane(one), balance, f"push invoice {one.doc_num} of {one.card_code}")
+
+
+__all__ = ["NAME", "PushFacts", "PushInvoices", "distrust"]

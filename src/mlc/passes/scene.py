@@ -1,0 +1,109 @@
+"""What every pass works in: the company, its rules, and the ways to read both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from mlc.clock import Clock
+from mlc.core.errors import ConfigError
+from mlc.core.facts import Ledger
+from mlc.core.keys import intent_name
+from mlc.store.journal import Journal
+from mlc.systems.sap.reads import SapReads
+from mlc.systems.stripe.reads import StripeReads
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the configuration says about a tenant's documents and money."""
+
+    company: str
+    zone: ZoneInfo
+    start: date
+    currencies: dict[str, str] = field(default_factory=dict)
+    closed_period: str = "hold"
+    installments: str = "hold"
+    invoice_filter: str | None = None
+    on_unmatched: str = "hold"
+    min_days_due: int = 7
+    mail: bool = False
+    clearing: dict[str, str] = field(default_factory=dict)  # ISO currency -> account as configured; "" = every currency
+
+    def iso(self, code: str) -> str | None:
+        """Return the ISO code of SAP's own currency code, None where nobody said."""
+        if code in self.currencies:
+            return self.currencies[code]
+        return code if re.fullmatch(r"[A-Z]{3}", code) else None
+
+    def account(self, currency: str) -> str | None:
+        """Return the configured clearing account of a currency."""
+        return self.clearing.get(currency) or self.clearing.get("")
+
+
+@dataclass
+class Scene:
+    """One run of one pass over one tenant."""
+
+    rules: Rules
+    sap: SapReads
+    stripe: StripeReads
+    journal: Journal
+    clock: Clock
+    tenant: str
+    since: date | None = None
+
+    @property
+    def start(self) -> date:
+        """Return from when documents count: never before the configured start."""
+        return max(self.rules.start, self.since) if self.since else self.rules.start
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Return the company's own settings, read once a run."""
+        return self.sap.ledger()
+
+    @cached_property
+    def currency(self) -> str:
+        """Return the ISO code of SAP's local currency."""
+        iso = self.rules.iso(self.ledger.local_currency)
+        if iso is None:
+            raise ConfigError(
+                f"the local currency of {self.rules.company} is {self.ledger.local_currency!r} in SAP, which is no ISO 4217 code",
+                hint=f'say what it is: tenants.{self.tenant}.currencies: {{"{self.ledger.local_currency}": EUR}}',
+            )
+        return iso
+
+    def is_local(self, code: str) -> bool:
+        """Tell whether a document's currency is the local one."""
+        return code in ("", "##", self.ledger.local_currency)
+
+    @property
+    def today(self) -> date:
+        """Return the day in the tenant's time zone."""
+        return self.day_of(self.clock.now())
+
+    def day_of(self, moment: float | datetime) -> date:
+        """Return the day of a moment in the tenant's time zone."""
+        if not isinstance(moment, datetime):
+            moment = datetime.fromtimestamp(moment, UTC)
+        return moment.astimezone(self.rules.zone).date()
+
+    def start_moment(self, margin_days: int = 0) -> int:
+        """Return the first moment that counts, in Unix seconds, less a margin."""
+        begin = datetime(self.start.year, self.start.month, self.start.day, tzinfo=self.rules.zone)
+        return int(begin.timestamp()) - margin_days * 86400
+
+    def name(self, verb: str, thing: object) -> str:
+        """Spell the name of a wish of this company at Stripe."""
+        return intent_name(self.rules.company, verb, "stripe", str(thing))
+
+
+def chunks(items: Iterable[str], size: int) -> list[list[str]]:
+    """Return lists of at most `size`, each item once."""
+    unique = list(dict.fromkeys(items))
+    return [unique[start : start + size] for start in range(0, len(unique), size)]

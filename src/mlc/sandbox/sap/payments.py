@@ -1,0 +1,258 @@
+"""Incoming payments: what they post, which documents they settle, drafts, and their cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from mlc.sandbox.sap.documents import CREDIT_NOTES, Documents
+from mlc.sandbox.sap.errors import SapError, closed_invoice, no_match, unbalanced
+from mlc.sandbox.sap.ledger import BANK, CASH, EXCHANGE, FEES
+from mlc.sandbox.sap.papers import Document, Payment, PaymentRow
+from mlc.sandbox.sap.records import ZERO, Entry, EntryLine
+from mlc.sandbox.sap.settle import Share
+
+PAYMENT_SERIES = 5000
+DRAFT_SERIES = 8000
+_DEFAULTS = {"DocType": "rCustomer", "DocTypte": "rCustomer", "DocObjectCode": "bopot_IncomingPayments", "Series": 15}
+
+
+class Payments(Documents):
+    """The ledger with incoming payments."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        self.receipts: dict[int, Payment] = {}
+        self.drafts: dict[int, Payment] = {}
+        self._drafted = 0
+
+    def add_receipt(
+        self,
+        card_code: str,
+        amount: Decimal,
+        applied: Mapping[int, Decimal] | None = None,
+        *,
+        date: date,
+        means: str = "transfer",
+        reference: str = "",
+        account: str = "",
+        currency: str | None = None,
+        branch: int | None = None,
+        **fields: Any,
+    ) -> int:
+        """Book a receipt as a person would, amounts in the invoices' currency; returns its DocEntry."""
+        rows = [PaymentRow("it_Invoice", entry) for entry in applied or {}]
+        invoices = [self.invoice(row.doc_entry) for row in rows]
+        currency = currency or (invoices[0].currency if invoices else self.local_currency)
+        payment = Payment(card_code, date, currency, date, date, rows=rows, branch=branch, fields=fields)
+        payment.rate = invoices[0].rate if invoices and currency != self.local_currency else self.rate(currency, date)
+        payment.remarks = fields.pop("Remarks", None)
+        payment.transfer_reference = reference or None
+        for row, sum_applied in zip(rows, (applied or {}).values(), strict=True):
+            self.convert(payment, row, sum_applied)
+        if means == "cash":
+            payment.cash_sum, payment.cash_account = amount, self.account(account or CASH).code
+        else:
+            payment.transfer_sum, payment.transfer_account = amount, self.account(account or BANK).code
+            payment.transfer_date = date
+        if payment.branch is None and invoices:
+            payment.branch = invoices[0].branch
+        return self.book(payment)
+
+    def convert(self, payment: Payment, row: PaymentRow, amount: Decimal) -> None:
+        """Set what a row applies from an amount in the payment's currency."""
+        if payment.currency == self.local_currency:
+            row.applied = row.shown = amount
+            return
+        row.applied_fc, row.rate = amount, payment.rate
+        row.applied = self.rounded(amount * payment.rate)
+        lines = [line for _, line, _ in self._targets(payment, row)]
+        if abs(amount) == sum((line.open_fc for line in lines), ZERO):
+            row.applied = sum((line.open if line.is_debit else -line.open for line in lines), ZERO)
+        row.shown = amount if self.switches.sum_applied_is_foreign else row.applied
+
+    # --- booking --------------------------------------------------------------------------------------------------
+    def book(self, payment: Payment) -> int:
+        """Check a payment, post its entry and settle what it is applied to; returns its DocEntry."""
+        shares, credit = self.check_payment(payment)
+        entry_number = len(self.receipts) + 1
+        payment.doc_entry, payment.doc_num = entry_number, PAYMENT_SERIES + entry_number
+        payment.card_name = self.partners[payment.card_code].name
+        payment.fields = {**_DEFAULTS, **payment.fields}
+        foreign = payment.currency != self.local_currency
+        memo = payment.fields.get("JournalRemarks") or f"Incoming Payments - {payment.card_code}"
+        payment.fields["JournalRemarks"] = memo[:50]
+        fields = {"Reference": str(payment.doc_num), "Reference2": payment.fields.get("CounterReference")}
+        entry = self.post(
+            self._lines(payment, credit), payment.date, "ttReceipt", entry_number, due_date=payment.due_date,
+            tax_date=payment.tax_date, memo=memo[:50], fields=fields,
+        )  # fmt: skip
+        payment.trans_id = entry.trans_id
+        self.receipts[entry_number] = payment
+        if shares:
+            own = entry.partner_lines[0]
+            taken_fc = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else ZERO
+            shares.append(Share(entry, own, payment.applied, taken_fc))
+            payment.reconciliation = self.settle(shares, payment.date, "rtPayment").number
+        return entry_number
+
+    def check_payment(self, payment: Payment) -> tuple[list[Share], Decimal]:
+        """Refuse what cannot be booked; returns the shares to settle and what the partner is credited in local currency."""
+        foreign = payment.currency != self.local_currency
+        if payment.card_code not in self.partners:
+            raise no_match()
+        if payment.amount <= 0:
+            raise SapError(-5002, "Payment amount must be greater than zero  [ORCT.TrsfrSum]")
+        shares: list[Share] = []
+        for row in payment.rows:
+            shares += self._shares(payment, row, shares)
+        applied = payment.applied
+        applied_own = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else applied
+        if applied_own > payment.amount:
+            raise SapError(-10, "Total of applied amounts is greater than the payment amount  [ORCT.DocTotal]")
+        if payment.rows and (applied_own <= 0 or applied <= 0):
+            raise SapError(-10, "Applied amount must be positive  [RCT2.SumApplied]")
+        rest = payment.amount - applied_own
+        return shares, applied + (self.rounded(rest * payment.rate) if foreign else rest)
+
+    def _lines(self, payment: Payment, credit: Decimal) -> list[EntryLine]:
+        """Build the entry: the means against the partner; a cent of conversion goes to exchange differences."""
+        foreign = payment.currency != self.local_currency
+        extra = {"currency": payment.currency if foreign else None, "branch": payment.branch}
+
+        def local(amount: Decimal) -> Decimal:
+            return self.rounded(amount * payment.rate) if foreign else amount
+
+        def fc(amount: Decimal) -> Decimal:
+            return amount if foreign else ZERO
+
+        lines = []
+        transfer = payment.transfer_sum - payment.bank_charge
+        means = ((payment.transfer_account, transfer), (payment.cash_account, payment.cash_sum), (FEES, payment.bank_charge))
+        for account, amount in means:
+            if account and amount:
+                lines.append(self.line(account, local(amount), fc(amount), **extra))
+        lines.append(self.line("", -credit, -fc(payment.amount), partner=payment.card_code, **extra))
+        rest = -sum((line.net for line in lines), ZERO)
+        if rest:
+            lines.append(self.line(EXCHANGE, rest, branch=payment.branch))
+        return lines
+
+    # --- what rows point at ---------------------------------------------------------------------------------------
+    def _shares(self, payment: Payment, row: PaymentRow, taken: list[Share]) -> list[Share]:
+        """Turn one row into shares of the lines it points at; `taken` is what earlier rows take already."""
+        left, left_fc, shares = abs(row.applied), abs(row.applied_fc), []
+        targets = self._targets(payment, row)
+        for position, (entry, line, limit) in enumerate(targets):
+            before = sum((one.amount for one in taken if one.line is line), ZERO)
+            amount = min(left, line.open - before, limit)
+            if amount <= 0:
+                continue
+            last = amount == left or position == len(targets) - 1
+            share = self.share(entry, line, amount)
+            share.amount_fc = left_fc if last else share.amount_fc
+            if row.applied_fc and not last:
+                share.amount_fc = min(share.amount_fc, left_fc)
+            shares.append(share)
+            left, left_fc = left - amount, left_fc - share.amount_fc
+        if left or not row.applied or any(one.amount_fc > one.line.open_fc for one in shares if row.applied_fc):
+            raise SapError(-10, "Applied amount is greater than the open balance of the document  [RCT2.SumApplied]")
+        if any(one.line.is_debit != (row.applied > 0) for one in shares):
+            raise SapError(-10, "Applied amount has the wrong sign  [RCT2.SumApplied]")
+        return shares
+
+    def _targets(self, payment: Payment, row: PaymentRow) -> list[tuple[Entry, EntryLine, Decimal]]:
+        if row.kind == "it_Invoice":
+            return self._of_document(payment, row, self.invoice(row.doc_entry))
+        if row.kind == "it_CredItnote":
+            return self._of_document(payment, row, self.document(CREDIT_NOTES, row.doc_entry))
+        if row.kind == "it_JournalEntry" or (row.kind == "it_Receipt" and self.switches.receipt_rows):
+            return self._of_entry(payment, row)
+        raise no_match()
+
+    def _of_document(self, payment: Payment, row: PaymentRow, document: Document) -> list[tuple[Entry, EntryLine, Decimal]]:
+        if document.card_code != payment.card_code:
+            raise SapError(-5002, "Base document card and target document card do not match  [RCT2.DocEntry]")
+        if self.switches.enable_branches and document.branch != payment.branch:
+            raise SapError(-5002, "Ensure selected branch is the same as the branch of documents to be paid  [ORCT.BPLId]")
+        self.payable(document)
+        if document.currency != payment.currency:
+            raise unbalanced()
+        if document.currency != self.local_currency and document.rate != payment.rate:
+            raise unbalanced()
+        row.doc_num = document.doc_num
+        entry = self.journal[document.trans_id]
+        number = row.installment or 1
+        if number > len(document.installments) or number < 1:
+            raise no_match()
+        line = entry.partner_lines[number - 1]
+        if not line.open:
+            raise closed_invoice()
+        return [(entry, line, line.open)]
+
+    def _of_entry(self, payment: Payment, row: PaymentRow) -> list[tuple[Entry, EntryLine, Decimal]]:
+        entry = self.journal.get(row.doc_entry)
+        wanted = {"it_Receipt": ("ttReceipt",), "it_JournalEntry": ("ttJournalEntry", "ttAllTransactions")}[row.kind]
+        if entry is None or row.doc_line >= len(entry.lines) or row.doc_line < 0 or entry.origin not in wanted:
+            raise no_match()
+        line = entry.lines[row.doc_line]
+        if line.short_name != payment.card_code:
+            raise SapError(-5002, "Base document card and target document card do not match  [RCT2.DocEntry]")
+        if not line.open:
+            raise closed_invoice()
+        if (line.currency or self.local_currency) != payment.currency:
+            raise unbalanced()
+        return [(entry, line, line.open)]
+
+    # --- later life -----------------------------------------------------------------------------------------------
+    def payment(self, doc_entry: int) -> Payment:
+        """Return a payment; raises SapError where there is none."""
+        found = self.receipts.get(doc_entry)
+        if found is None:
+            raise no_match(404)
+        return found
+
+    def cancel_payment(self, doc_entry: int, day: date | None = None) -> None:
+        """Cancel a payment on its own day (or another): its invoices are open again."""
+        payment = self.payment(doc_entry)
+        if payment.cancelled == "tYES":
+            raise SapError(-5002, "Document is already cancelled  [ORCT.Canceled]")
+        entry = self.journal[payment.trans_id]
+        own = entry.partner_lines[0]
+        if own.open + payment.applied != own.amount and self.switches.cancel_reconciled == "refused":
+            raise SapError(-5002, "Payment is already reconciled  [ORCT.Canceled]")
+        if payment.reconciliation:
+            self.unsettle(payment.reconciliation, system=True)
+        self.free(entry)
+        self.reverse(entry, day or payment.date, "ttReceipt", payment.doc_entry)
+        self.undo.keep(payment)
+        payment.cancelled = "tYES"
+
+    def save_draft(self, payment: Payment) -> int:
+        """Keep a payment as a draft that waits for approval; returns the draft's DocEntry."""
+        self._drafted += 1
+        payment.doc_entry, payment.doc_num = self._drafted, DRAFT_SERIES + self._drafted
+        payment.card_name = self.partners[payment.card_code].name
+        payment.authorization = "pasPending"
+        payment.fields = {**_DEFAULTS, **payment.fields}
+        self.drafts[self._drafted] = payment
+        return self._drafted
+
+    def approve_draft(self, doc_entry: int) -> int:
+        """Turn a draft into a payment; returns the payment's DocEntry."""
+        draft = self.remove_draft(doc_entry)
+        self.undo.keep(draft)
+        draft.authorization = "pasGenerated"
+        return self.book(draft)
+
+    def remove_draft(self, doc_entry: int) -> Payment:
+        """Delete a draft; returns what it held."""
+        if doc_entry not in self.drafts:
+            raise no_match(404)
+        return self.drafts.pop(doc_entry)
+
+    def payments(self) -> Iterator[Payment]:
+        """Walk through all incoming payments, cancelled ones included."""
+        return iter(list(self.receipts.values()))

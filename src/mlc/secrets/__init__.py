@@ -1,0 +1,21 @@
+"""Secrets: one resolver over keyring, environment, files, systemd credentials and commands, and one redactor."""
+
+from mlc.secrets.keychain import Keychain, KeychainUnusableError
+from mlc.secrets.places import CommandResult, run_command
+from mlc.secrets.resolver import NAMES, Resolver, credential_of, service_of
+from mlc.secrets.secret import Redactor, Secret
+from mlc.secrets.session import SessionStore
+
+__all__ = [
+    "NAMES",
+    "CommandResult",
+    "Keychain",
+    "KeychainUnusableError",
+    "Redactor",
+    "Resolver",
+    "Secret",
+    "SessionStore",
+    "credential_of",
+    "run_command",
+    "service_of",
+]

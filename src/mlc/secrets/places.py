@@ -1,0 +1,133 @@
+"""The places outside the keyring a secret may stand in: variable, file, systemd credential, command."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_LARGEST = 65536
+_COMMAND_LIMIT = 30.0
+
+
+class NotThereError(Exception):
+    """The place works and has no (usable) secret; the text says which place and why."""
+
+
+class NoPlaceError(Exception):
+    """The place itself is not available in this run; the text says which and why."""
+
+
+class CommandResult(NamedTuple):
+    """How a command ended and what it wrote."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+RunCommand = Callable[[Sequence[str], Mapping[str, str], float], CommandResult]
+
+
+def run_command(words: Sequence[str], environ: Mapping[str, str], limit: float) -> CommandResult:
+    """Run a command without a shell and without input; TimeoutError where it takes too long."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the words are the operator's own and no shell sees them
+            list(words), env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def from_variable(name: str, environ: Mapping[str, str]) -> str:
+    """Return the value of an environment variable."""
+    if name not in environ:
+        raise NotThereError(f"environment variable {name}: not set")
+    return environ[name]
+
+
+def from_file(path: Path, credentials: Path | None) -> str:
+    """Return the text of a file that nobody but its owner can read, without its last line break."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotThereError(f"file {path}: {_why(error)}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotThereError(f"file {path}: is no ordinary file")
+        if status.st_mode & 0o077 and not _under(path, credentials):
+            mode = f"{stat.S_IMODE(status.st_mode):04o}"
+            raise NotThereError(f"file {path}: refused, others can read it (mode {mode}); run: chmod 600 {path}")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            raw = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise NotThereError(f"file {path}: {_why(error)}") from None
+    finally:
+        os.close(descriptor)
+    if len(raw) > _LARGEST:
+        raise NotThereError(f"file {path}: is too large for a secret")
+    return _text(raw, f"file {path}")
+
+
+def from_credentials(name: str, credentials: Path | None) -> str:
+    """Return a credential that systemd put into $CREDENTIALS_DIRECTORY."""
+    if credentials is None:
+        raise NoPlaceError("credentials directory: not set - this run was not started by a unit with LoadCredentialEncrypted=")
+    if "/" in name:
+        raise NotThereError(f'credential "{name}": is no name of a credential')
+    return from_file(credentials / name, credentials)
+
+
+def from_command(words: Sequence[str], environ: Mapping[str, str], run: RunCommand) -> str:
+    """Return the first line that a command prints; what else it prints is never shown."""
+    shown = f"command {words[0]}"
+    try:
+        result = run(words, environ, _COMMAND_LIMIT)
+    except TimeoutError:
+        raise NoPlaceError(f"{shown}: no answer within {_COMMAND_LIMIT:g} s") from None
+    except (OSError, ValueError) as error:
+        reason = _why(error) if isinstance(error, OSError) else "its words cannot be passed on"
+        raise NoPlaceError(f"{shown}: cannot be started ({reason})") from None
+    if result.code != 0:
+        raise NotThereError(f"{shown}: ended with {result.code}{_said(result)}")
+    return _text(result.stdout.split(b"\n", 1)[0].removesuffix(b"\r"), shown)
+
+
+def _said(result: CommandResult) -> str:
+    """Return the beginning of stderr on one line, without anything that also stood in stdout."""
+    text = result.stderr.decode("utf-8", "replace")
+    stdout = result.stdout.decode("utf-8", "replace")
+    for part in [*stdout.splitlines(), *(word for word in stdout.split() if len(word) > 3)]:
+        text = text.replace(part.strip(), "***") if part.strip() else text
+    text = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+    return f" ({text[:200]}{'...' if len(text) > 200 else ''})" if text else ""
+
+
+def _text(raw: bytes, place: str) -> str:
+    try:
+        return raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise NotThereError(f"{place}: is no UTF-8 text") from None
+
+
+def _under(path: Path, folder: Path | None) -> bool:
+    try:
+        return folder is not None and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def _why(error: OSError) -> str:
+    words = {
+        errno.ENOENT: "there is none",
+        errno.ELOOP: "its symbolic links lead round in a circle",
+        errno.EACCES: "this user may not read it",
+    }
+    return words.get(error.errno or 0, error.strerror or "cannot be read")

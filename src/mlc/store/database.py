@@ -1,0 +1,116 @@
+"""Opens the state file: one SQLite file in WAL mode, every commit on disk before it counts, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlc.core.errors import MlcError, NewerStateError, NoStateError, UnexpectedAnswerError
+
+_KNOWN = ("m001_first_tables",)
+
+
+class Database:
+    """A connection to the state file. Only the main thread uses it (HOUSE: the main thread owns SQLite)."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = True) -> Database:
+        """Open or create the state file and bring it to this version.
+
+        Raises NoStateError (absent and not to be created), NewerStateError, MlcError (not writable, no database).
+        """
+        if not path.exists() and not create:
+            raise NoStateError(f"there is no state file at {path} yet", hint="run a pass first, for example `mlc run --dry-run`")
+        _refuse_links(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            mask = os.umask(0o077)
+            try:
+                connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA foreign_keys=ON")
+            finally:
+                os.umask(mask)
+            database = cls(connection, path)
+            database._upgrade()
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(path, error) from error
+        return database
+
+    def _upgrade(self) -> None:
+        from sqlite_utils import Database as SqliteUtils
+
+        from mlc.store.schema import migrations
+
+        applied = {row[0] for row in self._applied()}
+        if applied - set(_KNOWN):
+            raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
+        if len(applied) == len(_KNOWN):
+            return
+        try:
+            migrations.apply(SqliteUtils(self.connection))
+        except sqlite3.Error:  # two first runs at once: the other one did it
+            if {row[0] for row in self._applied()} != set(_KNOWN):
+                raise
+
+    def _applied(self) -> list[sqlite3.Row]:
+        try:
+            return self.connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'mlc'").fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction that takes the write lock at once; on disk when the block has ended."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise _unusable(self.path, error) from error
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+
+def _refuse_links(path: Path) -> None:
+    if path.is_symlink():
+        raise MlcError(f"the state file {path} is a symbolic link", hint="name the file itself in `state:`")
+    if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        path.chmod(0o600)
+
+
+def _unusable(path: Path, error: Exception) -> MlcError:
+    """Translate what SQLite or the file system said into words for the operator."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        from mlc.core.errors import LockedError
+
+        return LockedError(f"the state file {path} is locked by another program ({text})")
+    if "full" in text or getattr(error, "errno", None) == 28:
+        return MlcError(f"the disk is full: {path} could not be written; nothing half-written was kept", hint="free space, run again")
+    if "not a database" in text or "malformed" in text:
+        return MlcError(f"{path} is no usable state file ({text})", hint="put back a backup, or move it away: mlc rebuilds it by reading")
+    if isinstance(error, PermissionError | sqlite3.OperationalError | OSError):
+        return MlcError(f"the state file {path} cannot be used: {text}", hint="check `state:` and the rights of its directory")
+    return UnexpectedAnswerError(f"the state file {path} answered: {text}")

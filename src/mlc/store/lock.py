@@ -1,0 +1,63 @@
+"""One writer per company: a lock file that the operating system frees when its holder dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+from mlc.clock import Clock, stamp
+from mlc.core.errors import LockedError, MlcError
+
+
+class TenantLock:
+    """An exclusive transaction on a sibling of the state file (HOUSE, section 3)."""
+
+    def __init__(self, state: Path, book: str, clock: Clock) -> None:
+        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", book)
+        self.path = state.with_name(f"{state.name}.{safe}.lock")
+        self._note = self.path.with_suffix(".holder")
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+
+    def acquire(self, holder: str, timeout: float = 0.0) -> None:
+        """Take the lock or raise LockedError naming who holds it and since when; waits up to `timeout` seconds."""
+        deadline = self._clock.uptime() + timeout
+        while not self._try():
+            if self._clock.uptime() >= deadline:
+                raise LockedError(f"another run holds the lock of this company: {self._held_by()}")
+            self._clock.sleep(0.2)
+        note = {"who": holder, "pid": os.getpid(), "since": stamp(self._clock.now())}
+        self._note.write_text(json.dumps(note))
+
+    def _try(self) -> bool:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mask = os.umask(0o077)
+        try:
+            connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "locked" in str(error):
+                return False
+            raise MlcError(f"the lock file {self.path} cannot be used: {error}", hint="check the rights of its directory") from error
+        finally:
+            os.umask(mask)
+        self._connection = connection
+        return True
+
+    def _held_by(self) -> str:
+        try:
+            note = json.loads(self._note.read_text())
+            return f"{note['who']} (process {note['pid']}), since {note['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._connection is not None:
+            self._note.unlink(missing_ok=True)
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,61 @@
+"""The tables, as named migrations: each runs once, in a transaction with its own record."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database as SqliteUtils
+from sqlite_utils import Migrations
+
+migrations = Migrations("mlc")
+
+
+@migrations()
+def m001_first_tables(db: SqliteUtils) -> None:
+    """Create everything that version 0.1 keeps. The company (`book`) stands in every key."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+_FIRST = """
+CREATE TABLE intents (
+    id INTEGER PRIMARY KEY, book TEXT NOT NULL, name TEXT NOT NULL, pass TEXT NOT NULL, lane TEXT NOT NULL,
+    command TEXT NOT NULL, generation INTEGER NOT NULL, state TEXT NOT NULL, says TEXT NOT NULL,
+    minor INTEGER, currency TEXT, receipt TEXT, code TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+    run_id TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, UNIQUE (book, name)) STRICT;
+CREATE INDEX intents_open ON intents (book, pass, id) WHERE state = 'open';
+CREATE INDEX intents_refused ON intents (book, pass, id) WHERE state = 'refused';
+CREATE TABLE effects (
+    intent INTEGER NOT NULL REFERENCES intents, generation INTEGER NOT NULL, step TEXT NOT NULL, roll INTEGER NOT NULL,
+    system TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL, key TEXT NOT NULL,
+    sends INTEGER NOT NULL, first_sent REAL NOT NULL, first_up REAL NOT NULL, first_boot TEXT NOT NULL,
+    sent REAL NOT NULL, up REAL NOT NULL, boot TEXT NOT NULL,
+    answered_at REAL, status INTEGER, answer TEXT,
+    PRIMARY KEY (intent, generation, step)) STRICT, WITHOUT ROWID;
+CREATE TABLE held (
+    book TEXT NOT NULL, name TEXT NOT NULL, pass TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
+    minor INTEGER, currency TEXT, candidates TEXT NOT NULL, about TEXT NOT NULL, facts TEXT NOT NULL,
+    since REAL NOT NULL, looked_at REAL NOT NULL, run_id TEXT NOT NULL, dismissed_at REAL, note TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (book, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE links (
+    book TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, number INTEGER, other TEXT NOT NULL, state TEXT NOT NULL,
+    data TEXT NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (book, kind, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX links_other ON links (book, kind, other);
+CREATE INDEX links_number ON links (book, kind, number) WHERE number IS NOT NULL;
+CREATE INDEX links_state ON links (book, kind, state, number);
+CREATE TABLE cursors (
+    book TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (book, name)) STRICT;
+CREATE TABLE events (
+    book TEXT NOT NULL, id TEXT NOT NULL, seen_at REAL NOT NULL, PRIMARY KEY (book, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE decisions (
+    book TEXT NOT NULL, subject TEXT NOT NULL, decision TEXT NOT NULL, at REAL NOT NULL, who TEXT NOT NULL,
+    PRIMARY KEY (book, subject)) STRICT, WITHOUT ROWID;
+CREATE TABLE runs (
+    run_id TEXT NOT NULL, book TEXT NOT NULL, tenant TEXT NOT NULL, pass TEXT NOT NULL, started REAL NOT NULL, ended REAL,
+    dry_run INTEGER NOT NULL, exit_code INTEGER, counts TEXT NOT NULL, message TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (book, pass, run_id)) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_last ON runs (book, pass, started);
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY, at TEXT NOT NULL, book TEXT NOT NULL, run_id TEXT NOT NULL, pass TEXT NOT NULL, name TEXT NOT NULL,
+    what TEXT NOT NULL, data TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+CREATE INDEX audit_name ON audit (book, name, seq)
+"""

@@ -1,0 +1,1 @@
+"""SAP Business One through its Service Layer: session, dialects, reads, and the recipe for incoming payments."""

@@ -1,0 +1,198 @@
+"""What mlc reads of SAP: always `$select`, in bulk with `or`, by keyset pages; every answer leaves as facts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from mlc.core.errors import ConfigError
+from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Partner, Period, Receipt
+from mlc.core.keys import is_marker
+from mlc.systems.sap import odata, wire
+from mlc.systems.sap.client import SapRefused, SapSystem
+
+BULK = 40  # keys per `or` filter: 20-50 (HOUSE, "Read first")
+
+
+class SapReads:
+    """The reads of one company."""
+
+    def __init__(self, system: SapSystem) -> None:
+        self.system = system
+        self.marker_field = system.options.marker_field or "TransferReference"
+        self._ledger: Ledger | None = None
+        self._accounts: dict[str, Account | None] = {}
+        self._periods: list[Period] | None = None
+        system.answers["open_balance"] = self._open_balance
+
+    # --- the company ------------------------------------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Return what holds for the whole company; read once a run."""
+        if self._ledger is None:
+            self._ledger = wire.ledger(self.system.get("CompanyService_GetAdminInfo", method="POST"))
+        return self._ledger
+
+    def accounts(self, codes: Iterable[str]) -> dict[str, Account | None]:
+        """Return configured code -> account, by Code or (segmented accounts) FormatCode; None where there is none."""
+        missing = [code for code in dict.fromkeys(codes) if code not in self._accounts]
+        if missing:
+            where = f"{odata.any_of('Code', missing)} or {odata.any_of('FormatCode', missing)}"
+            found = [wire.account(row) for page in self.system.pages("ChartOfAccounts", wire.ACCOUNT, where, key="Code") for row in page]
+            for code in missing:
+                by_code = [one for one in found if one.code == code]
+                by_format = [one for one in found if one.shown == code]
+                self._accounts[code] = next(iter(by_code or by_format), None)
+        return {code: self._accounts[code] for code in codes}
+
+    def periods(self) -> list[Period]:
+        """Return the posting periods; empty where this Service Layer does not tell them (SAP then refuses by itself)."""
+        if self._periods is None:
+            self._periods = []
+            try:
+                categories = self._service("CompanyService_GetPeriods", {})
+                for category in categories:
+                    entry = {"PeriodCategoryParams": {"AbsoluteEntry": category["AbsoluteEntry"]}}
+                    self._periods += [wire.period(row) for row in self._service("CompanyService_GetFinancePeriods", entry)]
+            except SapRefused:
+                self._periods = []
+        return self._periods
+
+    def _service(self, name: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self.system.get(name, method="POST", body=body)
+        rows = answer.get("value", []) if isinstance(answer, dict) else answer
+        return [row for row in rows or [] if isinstance(row, dict)]
+
+    # --- documents --------------------------------------------------------------------------------------------------
+
+    def open_invoices(self, start: date, above: int, extra: str | None) -> Iterator[list[Invoice]]:
+        """Yield pages of invoices since `start` that are open, or newer than document `above` whatever their status."""
+        where = f"DocDate ge {odata.literal(start)} and (DocumentStatus eq 'bost_Open' or DocEntry gt {above})"
+        if extra:
+            where += f" and ({extra})"
+        for page in self.system.pages("Invoices", wire.INVOICE, where, after=0):
+            yield [wire.invoice(row) for row in page]
+
+    def changed_invoices(self, start: date, since: date, extra: str | None) -> Iterator[list[Invoice]]:
+        """Yield pages of invoices that are not open and were changed on or after a day (UpdateDate has day precision)."""
+        where = f"DocDate ge {odata.literal(start)} and DocumentStatus ne 'bost_Open' and UpdateDate ge {odata.literal(since)}"
+        if extra:
+            where += f" and ({extra})"
+        for page in self.system.pages("Invoices", wire.INVOICE, where, after=0):
+            yield [wire.invoice(row) for row in page]
+
+    def invoices(self, entries: Iterable[int], *, whole: bool = False) -> dict[int, Invoice]:
+        """Return DocEntry -> invoice, with lines where `whole`."""
+        select = wire.INVOICE_WHOLE if whole else wire.INVOICE
+        rows = self._bulk("Invoices", select, "DocEntry", sorted(set(entries)))
+        return {one.doc_entry: one for one in map(wire.invoice, rows)}
+
+    def open_invoices_of(self, codes: Iterable[str]) -> dict[int, Invoice]:
+        """Return the open invoices of customers: what a payment that names none might be for."""
+        rows = self._bulk("Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra="DocumentStatus eq 'bost_Open'")
+        return {one.doc_entry: one for one in map(wire.invoice, rows)}
+
+    def invoices_by_number(self, numbers: Iterable[int]) -> list[Invoice]:
+        """Return the invoices of document numbers, which are unique per series only."""
+        return [wire.invoice(row) for row in self._bulk("Invoices", wire.INVOICE, "DocNum", list(dict.fromkeys(numbers)))]
+
+    def partners(self, codes: Iterable[str]) -> dict[str, Partner]:
+        """Return CardCode -> business partner."""
+        rows = self._bulk("BusinessPartners", wire.PARTNER, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+        return {one.card_code: one for one in map(wire.partner, rows)}
+
+    def changed_partners(self, since: date) -> Iterator[list[Partner]]:
+        """Yield pages of customers changed on or after a day."""
+        where = f"CardType eq 'cCustomer' and UpdateDate ge {odata.literal(since)}"
+        for page in self.system.pages("BusinessPartners", wire.PARTNER, where, key="CardCode"):
+            yield [wire.partner(row) for row in page]
+
+    def partners_by_email(self, emails: Iterable[str]) -> list[Partner]:
+        """Return the customers that have one of these e-mail addresses."""
+        rows = self._bulk("BusinessPartners", wire.PARTNER, "EmailAddress", list(dict.fromkeys(emails)), key="CardCode")
+        return [wire.partner(row) for row in rows]
+
+    def receipts_by_marker(self, markers: Sequence[str]) -> dict[str, list[Receipt]]:
+        """Return marker -> incoming payments that carry it, cancelled ones included."""
+        select = wire.RECEIPT if self.marker_field == "TransferReference" else f"{wire.RECEIPT},{self.marker_field}"
+        found: dict[str, list[Receipt]] = {marker: [] for marker in markers}
+        for row in self._bulk("IncomingPayments", select, self.marker_field, list(dict.fromkeys(markers))):
+            one = wire.receipt(row, self.marker_field)
+            if one.reference in found:  # SAP's databases compare without case: what differs in case is not ours
+                found[one.reference].append(one)
+        return found
+
+    def drafts_by_marker(self, markers: Sequence[str]) -> dict[str, int]:
+        """Return marker -> DocEntry of a payment draft that waits for approval."""
+        rows = self._bulk("PaymentDrafts", "DocEntry,DocNum,TransferReference", "TransferReference", list(dict.fromkeys(markers)))
+        return {row["TransferReference"]: int(row["DocEntry"]) for row in rows}
+
+    def receipts_of(self, codes: Iterable[str], first: date, last: date | None = None) -> list[Receipt]:
+        """Return the live incoming payments of customers from a day on (and up to another)."""
+        dates = f"DocDate ge {odata.literal(first)}" + (f" and DocDate le {odata.literal(last)}" if last else "")
+        rows = self._bulk("IncomingPayments", wire.RECEIPT, "CardCode", list(dict.fromkeys(codes)), extra=dates)
+        return [one for one in (wire.receipt(row) for row in rows) if not one.cancelled]
+
+    def credit_memos_of(self, codes: Iterable[str], first: date) -> list[CreditMemo]:
+        """Return the live credit memos of customers from a day on."""
+        extra = f"DocDate ge {odata.literal(first)}"
+        rows = self._bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
+        return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
+
+    def _bulk(
+        self, entity: str, select: str, field: str, values: Sequence[str] | Sequence[int], *, key: str = "DocEntry", extra: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(values), BULK):
+            where = odata.any_of(field, values[start : start + BULK])
+            where = f"{where} and {extra}" if extra else where
+            for page in self.system.pages(entity, select, where, key=key):
+                yield from page
+
+    def _open_balance(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Answer the guard before an invoice is finalized: what is open in SAP at this moment."""
+        one = self.invoices([question["doc_entry"]]).get(question["doc_entry"])
+        if one is None or one.cancelled:
+            return {"balance": "0", "currency": one.currency if one else "", "card_code": one.card_code if one else ""}
+        return {"balance": str(one.balance), "currency": one.currency, "card_code": one.card_code}
+
+    # --- the proof that markers filter ------------------------------------------------------------------------------
+
+    def prove_marker(self) -> str:
+        """Prove that our marker can be found again; returns `proved`, or `empty` where no document carries a value yet.
+
+        Raises ConfigError where the filter is refused, ignored, or finds nothing: then nothing may be posted.
+        """
+        field = self.marker_field
+        try:
+            if any(self._entries_with(f"mlc-{secrets.token_hex(8)}")):
+                raise ConfigError(f"SAP ignores a filter on IncomingPayments.{field}: a random value found documents", hint=_PROOF_HINT)
+            body = self.system.get("IncomingPayments", odata.query(select=f"DocEntry,{field}", orderby="DocEntry desc"))
+            rows, _ = odata.rows_of(body)
+            existing = next(((row["DocEntry"], row[field]) for row in rows if row.get(field)), None)
+            if existing is None:
+                return "empty"
+            if not any(entry == existing[0] for entry in self._entries_with(existing[1])):
+                raise ConfigError(f"SAP does not find an incoming payment by its {field} ({existing[1]!r})", hint=_PROOF_HINT)
+        except SapRefused as refused:
+            raise ConfigError(f"SAP refuses a filter on IncomingPayments.{field}: {refused.error.text}", hint=_PROOF_HINT) from refused
+        return "proved"
+
+    def complete_proof(self, marker: str) -> None:
+        """Prove with our own first document what no other document could prove."""
+        if not any(self._entries_with(marker)):
+            raise ConfigError(f"SAP does not find its own newest incoming payment by {self.marker_field} {marker!r}", hint=_PROOF_HINT)
+
+    def _entries_with(self, value: str) -> Iterator[int]:
+        where = f"{self.marker_field} eq {odata.literal(value)}"
+        for page in self.system.pages("IncomingPayments", f"DocEntry,{self.marker_field}", where):
+            yield from (int(row["DocEntry"]) for row in page)
+
+
+_PROOF_HINT = "mlc cannot prove that a payment is posted only once; set sap.marker_field to a user field that filters (mlc ping tells)"
+
+
+def is_by_hand(receipt: Receipt) -> bool:
+    """Tell whether a receipt was not posted by mlc."""
+    return not is_marker(receipt.reference)

@@ -1,0 +1,164 @@
+"""SAP's JSON becomes facts here, once: the few fields we read, dates without time zones, amounts as exact decimals."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from mlc.core.errors import UnexpectedAnswerError
+from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Line, Partner, Period, Receipt
+
+INVOICE = (
+    "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice"
+)
+INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,DocumentInstallments,DocumentLines"
+PARTNER = "CardCode,CardName,EmailAddress,Phone1,Address,City,ZipCode,Country,Currency"
+RECEIPT = (
+    "DocEntry,DocNum,CardCode,DocDate,DocCurrency,TransferSum,CashSum,TransferReference,Cancelled,PaymentInvoices,PaymentChecks,"
+    "PaymentCreditCards"
+)
+CREDIT_MEMO = "DocEntry,DocNum,CardCode,DocTotal,CancelStatus,DocumentLines"
+ACCOUNT = "Code,FormatCode,Name,ActiveAccount,LockManualTransaction,BlockManualPosting,FrozenFor,AcctCurrency"
+
+
+def need(row: dict[str, Any], name: str, what: str) -> Any:
+    """Return a field that must be there; a Service Layer that stopped sending it is loud, never zero."""
+    if row.get(name) is None:
+        raise UnexpectedAnswerError(f"SAP sent {what} without {name}", hint="the Service Layer's version may not know this field: mlc ping")
+    return row[name]
+
+
+def amount(row: dict[str, Any], name: str, what: str) -> Decimal:
+    """Return an amount that must be there."""
+    return Decimal(str(need(row, name, what)))
+
+
+def optional(row: dict[str, Any], name: str) -> Decimal:
+    """Return an amount that may be left out, as zero."""
+    return Decimal(str(row.get(name) or 0))
+
+
+def day(row: dict[str, Any], name: str, what: str) -> date:
+    """Return a date: the first ten characters, never converted (a v2 date is no instant)."""
+    text = str(need(row, name, what))
+    return date.fromisoformat(text[:10] if "-" in text else f"{text[:4]}-{text[4:6]}-{text[6:8]}")
+
+
+def invoice(row: dict[str, Any]) -> Invoice:
+    """Read a row of Invoices."""
+    what = f"invoice {row.get('DocNum') or row.get('DocEntry')}"
+    lines = row.get("DocumentLines") or []
+    return Invoice(
+        doc_entry=int(need(row, "DocEntry", what)),
+        doc_num=int(need(row, "DocNum", what)),
+        card_code=need(row, "CardCode", what),
+        doc_date=day(row, "DocDate", what),
+        due_date=day(row, "DocDueDate", what) if row.get("DocDueDate") else day(row, "DocDate", what),
+        currency=row.get("DocCurrency") or "",
+        total=amount(row, "DocTotal", what),
+        paid=amount(row, "PaidToDate", what),
+        cancelled=row.get("CancelStatus") not in (None, "csNo") or row.get("Cancelled") == "tYES",
+        open=row.get("DocumentStatus") == "bost_Open",
+        branch=row.get("BPL_IDAssignedToInvoice") or None,
+        customer_reference=row.get("NumAtCard") or "",
+        withheld=optional(row, "WTAmount"),
+        rounding=optional(row, "RoundingDiffAmount"),
+        installments=max(1, len(row.get("DocumentInstallments") or [])),
+        lines=tuple(_line(number, line) for number, line in enumerate(lines, 1)),
+    )
+
+
+def _line(number: int, row: dict[str, Any]) -> Line:
+    gross = row.get("GrossTotal")
+    if gross is None:
+        gross = Decimal(str(row.get("LineTotal") or 0)) + Decimal(str(row.get("TaxTotal") or 0))
+    text = str(row.get("ItemDescription") or row.get("ItemCode") or f"Line {number}")
+    quantity = Decimal(str(row.get("Quantity") or 0))
+    if quantity not in (0, 1):
+        text += f" ({quantity.normalize():f} x)"
+    return Line(text, Decimal(str(gross)))
+
+
+def partner(row: dict[str, Any]) -> Partner:
+    """Read a row of BusinessPartners."""
+    return Partner(
+        card_code=need(row, "CardCode", "a business partner"),
+        name=row.get("CardName") or "",
+        email=(row.get("EmailAddress") or "").strip(),
+        phone=row.get("Phone1") or "",
+        street=row.get("Address") or "",
+        city=row.get("City") or "",
+        zip_code=row.get("ZipCode") or "",
+        country=row.get("Country") or "",
+        currency=row.get("Currency") or "",
+    )
+
+
+def receipt(row: dict[str, Any], marker_field: str | None = None) -> Receipt:
+    """Read a row of IncomingPayments; `reference` is our marker's field."""
+    what = f"incoming payment {row.get('DocNum') or row.get('DocEntry')}"
+    parts = [optional(row, "TransferSum"), optional(row, "CashSum")]
+    parts += [optional(check, "CheckSum") for check in row.get("PaymentChecks") or []]
+    parts += [optional(card, "CreditSum") for card in row.get("PaymentCreditCards") or []]
+    applied = [(int(part["DocEntry"]), optional(part, "SumApplied")) for part in row.get("PaymentInvoices") or [] if _is_invoice(part)]
+    return Receipt(
+        doc_entry=int(need(row, "DocEntry", what)),
+        doc_num=int(row.get("DocNum") or row["DocEntry"]),
+        card_code=row.get("CardCode") or "",
+        doc_date=day(row, "DocDate", what),
+        currency=row.get("DocCurrency") or "",
+        total=sum(parts, Decimal(0)),
+        reference=row.get(marker_field or "TransferReference") or "",
+        cancelled=row.get("Cancelled") == "tYES",
+        applied=tuple(applied),
+    )
+
+
+def _is_invoice(part: dict[str, Any]) -> bool:
+    return part.get("DocEntry") is not None and part.get("InvoiceType") in (None, "it_Invoice")
+
+
+def credit_memo(row: dict[str, Any]) -> CreditMemo:
+    """Read a row of CreditNotes with the invoices its lines were copied from."""
+    what = f"credit memo {row.get('DocNum') or row.get('DocEntry')}"
+    bases = [int(line["BaseEntry"]) for line in row.get("DocumentLines") or [] if line.get("BaseType") == 13 and line.get("BaseEntry")]
+    return CreditMemo(
+        doc_entry=int(need(row, "DocEntry", what)),
+        doc_num=int(row.get("DocNum") or row["DocEntry"]),
+        card_code=row.get("CardCode") or "",
+        total=amount(row, "DocTotal", what),
+        cancelled=row.get("CancelStatus") not in (None, "csNo"),
+        base_invoices=tuple(dict.fromkeys(bases)),
+    )
+
+
+def account(row: dict[str, Any]) -> Account:
+    """Read a row of ChartOfAccounts; postable means that a person may key an entry on it."""
+    blocked = any(row.get(name) == "tYES" for name in ("BlockManualPosting", "FrozenFor", "LockManualTransaction"))
+    return Account(
+        code=need(row, "Code", "an account"),
+        shown=row.get("FormatCode") or row["Code"],
+        name=row.get("Name") or "",
+        active=row.get("ActiveAccount") != "tNO",
+        postable=not blocked,
+        currency=row.get("AcctCurrency") or "",
+    )
+
+
+def period(row: dict[str, Any]) -> Period:
+    """Read a posting period; open unless SAP says locked or closed."""
+    locked = row.get("Locked") == "tYES" or row.get("PeriodStatus") in ("ltLocked", "ltClosed", "ltPeriodClosing", "ltArchived")
+    return Period(
+        first=day(row, "PostingDateFrom", "a period"), last=day(row, "PostingDateTo", "a period"), open=not locked,
+        code=row.get("PeriodCode") or "",
+    )  # fmt: skip
+
+
+def ledger(row: dict[str, Any]) -> Ledger:
+    """Read AdminInfo."""
+    return Ledger(
+        local_currency=need(row, "LocalCurrency", "AdminInfo"),
+        branches=row.get("EnableBranches") == "tYES",
+        approvals=row.get("EnableApprovalProcedureInDI") == "tYES",
+    )

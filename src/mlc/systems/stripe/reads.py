@@ -1,0 +1,160 @@
+"""What mlc reads of Stripe: one list call where nothing happened, pages instead of single objects, never the search API (it lags)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mlc.core.facts import Hint, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
+from mlc.systems.stripe import wire
+from mlc.systems.stripe.client import StripeSystem
+
+# Twenty is the most one call takes. What only speaks of payouts and credit notes is not needed by these passes.
+EVENT_TYPES = (
+    "invoice_payment.paid", "invoice.paid", "invoice.voided", "invoice.marked_uncollectible", "invoice.overpaid",
+    "invoice.finalization_failed", "invoice.payment_failed", "payment_intent.succeeded", "payment_intent.processing",
+    "payment_intent.payment_failed", "charge.succeeded", "charge.updated", "charge.failed", "refund.created", "refund.updated",
+    "refund.failed", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
+    "charge.dispute.closed",
+)  # fmt: skip
+_WHOLE_PAYMENT = "latest_charge.balance_transaction"
+
+
+class StripeReads:
+    """The reads of one account."""
+
+    def __init__(self, system: StripeSystem) -> None:
+        self.system = system
+
+    # --- invoices and customers -------------------------------------------------------------------------------------
+
+    def invoices_since(self, created: int) -> Iterator[list[ProcessorInvoice]]:
+        """Yield pages of invoices created at or after a moment, newest first."""
+        for page in self.system.pages("/v1/invoices", {"created": {"gte": created}}):
+            yield [wire.invoice(row) for row in page]
+
+    def invoice(self, invoice_id: str) -> ProcessorInvoice | None:
+        """Return an invoice with its payments, None where Stripe has none."""
+        body = self.system.find(f"/v1/invoices/{invoice_id}", {"expand": ["payments", "customer"]})
+        return wire.invoice(body) if body else None
+
+    def customers_since(self, created: int) -> Iterator[list[ProcessorCustomer]]:
+        """Yield pages of customers created at or after a moment, newest first."""
+        for page in self.system.pages("/v1/customers", {"created": {"gte": created}} if created else {}):
+            yield [wire.customer(row) for row in page]
+
+    def customer(self, customer_id: str) -> ProcessorCustomer | None:
+        """Return a customer, None where Stripe has none."""
+        body = self.system.find(f"/v1/customers/{customer_id}")
+        return wire.customer(body) if body else None
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def events_since(self, created: int) -> Iterator[list[Hint]]:
+        """Yield pages of hints created at or after a moment, newest first. Stripe keeps events for 30 days."""
+        for page in self.system.pages("/v1/events", {"types": list(EVENT_TYPES), "created": {"gte": created}}):
+            yield [hint_of(row) for row in page]
+
+    # --- payments ---------------------------------------------------------------------------------------------------
+
+    def charges_since(self, created: int) -> Iterator[list[Hint]]:
+        """Yield pages of hints from the charges themselves: what needs no event to be found."""
+        for page in self.system.pages("/v1/charges", {"created": {"gte": created}}):
+            yield [_hint("", "charge", row, int(row.get("created") or 0)) for row in page]
+
+    def reversals_since(self, created: int) -> Iterator[list[Hint]]:
+        """Yield pages of hints from refunds and disputes themselves."""
+        for path, kind in (("/v1/refunds", "refund"), ("/v1/disputes", "dispute")):
+            for page in self.system.pages(path, {"created": {"gte": created}}):
+                yield [_hint("", kind, row, int(row.get("created") or 0)) for row in page]
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """Return a PaymentIntent or bare charge as it is now, with the invoices it paid."""
+        if not payment_id.startswith("pi_"):
+            body = self.system.find(f"/v1/charges/{payment_id}", {"expand": ["balance_transaction"]})
+            if body and wire.id_of(body.get("payment_intent")):
+                return self.payment(wire.id_of(body["payment_intent"]))
+            return wire.charge(body) if body else None
+        body = self.system.find(f"/v1/payment_intents/{payment_id}", {"expand": [_WHOLE_PAYMENT]})
+        return wire.intent(body, self._paid_by(payment_id)) if body else None
+
+    def _paid_by(self, payment_id: str) -> tuple[Paid, ...]:
+        params = {"payment": {"type": "payment_intent", "payment_intent": payment_id}, "expand": ["data.invoice"]}
+        rows = [wire.paid(row) for page in self.system.pages("/v1/invoice_payments", params) for row in page]
+        return tuple(one for one in rows if one.status == "paid")
+
+    def payments(self, hints: dict[str, int]) -> dict[str, Payment | None]:
+        """Return payment id -> payment as it is now; `hints` maps ids to when their invoice payment was created (0 = unknown).
+
+        Many are read by pages of paid invoice payments around those moments, with intent and charge expanded; what the pages do
+        not show completely is read one by one.
+        """
+        found: dict[str, Payment | None] = {}
+        placed = {payment: at for payment, at in hints.items() if at}
+        if len(placed) >= 4:
+            found.update(self._by_pages(placed))
+        for payment_id in hints:
+            if payment_id not in found:
+                found[payment_id] = self.payment(payment_id)
+        return found
+
+    def _by_pages(self, placed: dict[str, int]) -> dict[str, Payment]:
+        window = {"gte": min(placed.values()), "lte": max(placed.values())}
+        params = {"status": "paid", "created": window, "expand": ["data.invoice", "data.payment.payment_intent.latest_charge"]}
+        intents: dict[str, dict[str, Any]] = {}
+        parts: dict[str, list[Paid]] = {}
+        budget = max(1, len(placed) // 4)
+        for number, page in enumerate(self.system.pages("/v1/invoice_payments", params), 1):
+            for row in page:
+                whole = (row.get("payment") or {}).get("payment_intent")
+                if isinstance(whole, dict) and whole.get("id") in placed:
+                    intents[whole["id"]] = whole
+                    parts.setdefault(whole["id"], []).append(wire.paid(row))
+            if number >= budget or len(intents) == len(placed):
+                break
+        read = {one: wire.intent(body, tuple(parts[one])) for one, body in intents.items()}
+        return {one: payment for one, payment in read.items() if _complete(payment, intents[one])}
+
+    # --- what goes back ---------------------------------------------------------------------------------------------
+
+    def reversal(self, kind: str, reversal_id: str) -> Reversal | None:
+        """Return a refund or dispute as it is now."""
+        body = self.system.find(f"/v1/{kind}s/{reversal_id}")
+        if body is None:
+            return None
+        return wire.refund(body) if kind == "refund" else wire.dispute(body)
+
+
+def _complete(payment: Payment, body: dict[str, Any]) -> bool:
+    """Tell whether the pages showed everything: the intent, its charge, and invoice payments that add up to it."""
+    return isinstance(body.get("latest_charge"), dict) and sum(one.amount.minor for one in payment.paid) == payment.amount.minor
+
+
+def hint_of(row: dict[str, Any]) -> Hint:
+    """Read an event as the hint it is; thin events and those of other API versions serve as well."""
+    data = row.get("data") or {}
+    inner = data.get("object")
+    body: dict[str, Any] = inner if isinstance(inner, dict) else row.get("related_object") or {}
+    kind = str(body.get("object") or row.get("type", "").removeprefix("v1.").split(".")[0])
+    return _hint(str(row.get("id") or ""), kind, body, int(row.get("created") or 0), str(row.get("type") or ""))
+
+
+def _hint(event: str, kind: str, body: dict[str, Any], created: int, type_: str = "") -> Hint:
+    payment = wire.id_of(body.get("payment_intent"))
+    at, invoice = 0, str(body.get("id") or "") if kind == "invoice" else ""
+    if kind == "invoice_payment":
+        inner = body.get("payment") or {}
+        payment = wire.id_of(inner.get("payment_intent")) or wire.id_of(inner.get("charge"))
+        at, invoice = int(body.get("created") or 0), wire.id_of(body.get("invoice"))
+    elif kind == "payment_intent":
+        payment = str(body.get("id") or "")
+    elif kind == "charge":
+        payment = payment or str(body.get("id") or "")
+    elif kind in ("refund", "dispute"):
+        payment = payment or wire.id_of(body.get("charge"))
+    return Hint(event, type_, created, kind, str(body.get("id") or ""), payment, at, invoice)
+
+
+def ids(hints: Iterable[Hint], kind: str) -> list[str]:
+    """Return the ids of one kind among hints, each once."""
+    return list(dict.fromkeys(hint.id for hint in hints if hint.kind == kind and hint.id))

@@ -1,0 +1,389 @@
+"""How an invoice comes to stand at Stripe, and how its later life is told: requests in order, each with its look-up.
+
+A recipe is a pure generator of its command and of the answers it is sent. What guards money (the customer's balance, the draft's
+total, SAP's balance) is never taken from an old answer: it is read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+from mlc.core.commands import (
+    CreditInvoice, DropDraft, EnsureCustomer, PushInvoice, ReportPayment, SettleInvoice, UpdateCustomer, VoidInvoice,
+)  # fmt: skip
+from mlc.core.errors import UnreachableError
+from mlc.core.facts import Partner
+from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Mark, Recipe, Receipt, Refusal, Refused
+from mlc.core.money import Money, MoneyError, from_decimal, from_stripe, to_stripe
+from mlc.systems.stripe import wire
+
+_FRESH = 300.0
+_SYSTEM = "stripe"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and as what a recipe runs: the run, its generation, the clock when it began."""
+
+    run_id: str
+    generation: int
+    now: float
+
+
+# --- customers --------------------------------------------------------------------------------------------------------
+
+
+def ensure_customer(command: EnsureCustomer, moment: Moment) -> Recipe:
+    """Link an existing customer, or create one."""
+    if command.link:
+        return (yield from _link(command))
+    find = lambda: _find_customer(command, moment)  # noqa: E731 - a bound look-up, used once
+    body = {**customer_fields(command.partner), "metadata": _customer_metadata(command)}
+    reply = yield Call("create", _SYSTEM, "POST", "/v1/customers", body, write=True, find=find)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    return _linked(command, wire.need(reply.body, "id"))
+
+
+def _link(command: EnsureCustomer) -> Recipe:
+    path = f"/v1/customers/{command.link}"
+    now = yield Call("look", _SYSTEM, "GET", path)
+    if isinstance(now, Refusal) or now.body.get("deleted"):
+        return Hold("no_customer", f"the Stripe customer {command.link} found for {command.partner.card_code} is gone")
+    found = wire.customer(now.body)
+    if found.card_code and (found.card_code, found.company) != (command.partner.card_code, command.company):
+        return Hold("conflict", f"the Stripe customer {found.id} belongs to {found.card_code} of {found.company}")
+    if not found.card_code and command.email_then and found.email.lower() != command.email_then.lower():
+        return Hold("conflict", f"the Stripe customer {found.id} no longer has the e-mail by which it was found")
+    reply = yield Call("link", _SYSTEM, "POST", path, {"metadata": _customer_metadata(command)}, write=True)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    return _linked(command, command.link)
+
+
+def update_customer(command: UpdateCustomer, moment: Moment) -> Recipe:
+    """Bring a customer's contact data to what SAP holds."""
+    body = customer_fields(command.partner)
+    reply = yield Call("update", _SYSTEM, "POST", f"/v1/customers/{command.customer}", body, write=True)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    mark = Mark("customer", command.card_code, command.customer, "linked", {"fields": customer_fields(command.partner), "at": moment.now})
+    return Done(Receipt(_SYSTEM, "Customer", command.customer), (mark,))
+
+
+def customer_fields(partner: Partner) -> dict[str, Any]:
+    """Return a partner as Stripe takes a customer, cut to Stripe's lengths; an empty text unsets."""
+    address = {
+        "line1": partner.street[:5000], "city": partner.city[:5000], "postal_code": partner.zip_code[:5000],
+        "country": partner.country if len(partner.country) == 2 else "",
+    }  # fmt: skip
+    fields = {"name": partner.name[:256] or partner.card_code, "email": partner.email[:512], "phone": partner.phone[:20]}
+    filled = {name: text for name, text in address.items() if text}
+    return {**{name: text for name, text in fields.items() if text}, **({"address": filled} if filled else {})}
+
+
+def _customer_metadata(command: EnsureCustomer) -> dict[str, str]:
+    return {"sap_company": command.company, "sap_card_code": command.partner.card_code, "mlc_key": command.key}
+
+
+def _linked(command: EnsureCustomer, customer: str) -> Done:
+    data = {"fields": customer_fields(command.partner), "email": command.partner.email}
+    return Done(Receipt(_SYSTEM, "Customer", customer), (Mark("customer", command.partner.card_code, customer, "linked", data),))
+
+
+def _find_customer(command: EnsureCustomer, moment: Moment) -> Finder:
+    where: dict[str, Any] = {"email": command.partner.email} if command.partner.email else {"created": {"gte": int(moment.now) - 172800}}
+    rows = yield from _listed("/v1/customers", where)
+    wanted = (command.company, command.partner.card_code)
+    return next((row for row in rows if (wire.customer(row).company, wire.customer(row).card_code) == wanted), None)
+
+
+# --- invoices ---------------------------------------------------------------------------------------------------------
+
+
+def push_invoice(command: PushInvoice, customer: str, moment: Moment) -> Recipe:
+    """Draft, lines, compare, finalize: three writes, and nothing is asked for that SAP does not hold open."""
+    key = command.key if moment.generation == 1 else f"{command.key}#{moment.generation}"
+    find = lambda: _find_invoice(customer, key, command, moment)  # noqa: E731 - a bound look-up, used once
+    created = yield Call("create", _SYSTEM, "POST", "/v1/invoices", _draft(command, customer, key), write=True, find=find)
+    if isinstance(created, Refusal):
+        return Refused(created.code, created.text)
+    invoice_id = wire.need(created.body, "id")
+    path = f"/v1/invoices/{invoice_id}"
+    if created.body.get("status") not in (None, "draft"):
+        return (yield from _already_final(command, path))  # an earlier attempt got further than its journal knows
+    if not created.told or created.replayed:
+        now = yield Call("look", _SYSTEM, "GET", path)
+        if isinstance(now, Refusal) or now.body.get("deleted"):
+            return Again(f"the draft {invoice_id} is gone")
+        if now.body.get("status") != "draft":
+            return (yield from _already_final(command, path))
+    find = lambda: _find_lines(path)  # noqa: E731 - a bound look-up, used once
+    filled = yield Call("lines", _SYSTEM, "POST", f"{path}/add_lines", {"lines": _lines(command)}, write=True, find=find)
+    if isinstance(filled, Refusal):
+        if filled.status == 404:
+            return Again(f"the draft {invoice_id} is gone")
+        yield from _drop(path)
+        return Refused(filled.code, filled.text)
+    wrong = yield from _compare(command, created, filled, path, moment)
+    if wrong is not None:
+        kept: Hold | None = yield from _drop(path)
+        return kept or cast("Hold", wrong)
+    find = lambda: _find_final(path)  # noqa: E731 - a bound look-up, used once
+    final = yield Call("finalize", _SYSTEM, "POST", f"{path}/finalize", {"auto_advance": False}, write=True, find=find)
+    if isinstance(final, Refusal):
+        kept = yield from _drop(path)
+        return kept or Refused(final.code, final.text)
+    return (yield from _finalized(command, final, path))
+
+
+def _draft(command: PushInvoice, customer: str, key: str) -> dict[str, Any]:
+    return {
+        "customer": customer,
+        "currency": command.amount.currency.lower(),
+        "collection_method": "send_invoice",
+        "due_date": command.due_at,
+        "auto_advance": False,
+        "pending_invoice_items_behavior": "exclude",
+        "discounts": "",
+        "description": command.description[:1500],
+        "metadata": {
+            "sap_company": command.company, "sap_doc_entry": str(command.doc_entry), "sap_doc_num": str(command.doc_num),
+            "sap_card_code": command.card_code, "sap_doc_total": command.doc_total, "mlc_key": key,
+        },
+        "expand": ["customer"],
+    }  # fmt: skip
+
+
+def _lines(command: PushInvoice) -> list[dict[str, Any]]:
+    return [{"amount": to_stripe(line.amount), "description": line.text[:5000]} for line in command.lines]
+
+
+def _compare(command: PushInvoice, created: Answer, filled: Answer, path: str, moment: Moment) -> Finder:
+    """Return a Hold where what Stripe would ask differs from what SAP holds open now, None where both agree."""
+    told, draft = created.told and filled.told and not filled.replayed, filled.body
+    balance = wire.invoice(created.body).customer_balance if told else None
+    if balance is None or not told:
+        now = yield Call("guard", _SYSTEM, "GET", path, {"expand": ["customer"]})
+        if isinstance(now, Refusal):
+            raise UnreachableError(f"the draft of invoice {command.doc_num} cannot be read again: {now.text}")
+        draft, balance = now.body, wire.invoice(now.body).customer_balance
+    if balance is None:
+        one = yield Call("customer", _SYSTEM, "GET", f"/v1/customers/{wire.id_of(draft.get('customer'))}")
+        balance = int(one.body.get("balance") or 0) if isinstance(one, Answer) else None
+    if balance != 0:
+        return Hold("customer_balance", _balance_text(command, balance))
+    asked = wire.invoice(draft)
+    if asked.total != command.amount or asked.due != command.amount:
+        return Hold("balance_differs", f"SAP holds {command.amount} open on {command.doc_num}, Stripe would ask for {asked.due}"
+                    f" (total {asked.total})")  # fmt: skip
+    if moment.run_id != command.run_id or moment.now - command.read_at > _FRESH:
+        live = yield Call("balance", "sap", "ASK", "open_balance", {"doc_entry": command.doc_entry})
+        held = _open_in_sap(live, command.amount.currency)
+        if held != command.amount:
+            return Hold("balance_differs", f"SAP now holds {held} open on {command.doc_num}, it was {command.amount} when it was read")
+    return None
+
+
+def _balance_text(command: PushInvoice, balance: int | None) -> str:
+    if balance is None:
+        return f"Stripe does not tell the balance of the customer of {command.doc_num}"
+    return (
+        f"the Stripe customer of {command.card_code} has a balance of {from_stripe(-balance, command.amount.currency)}, which Stripe"
+        f" would use on invoice {command.doc_num} by itself; bring it to zero"
+    )
+
+
+def _open_in_sap(answer: Answer | Refusal, currency: str) -> Money | None:
+    if isinstance(answer, Refusal):
+        return None
+    try:
+        return from_decimal(Decimal(answer.body["balance"]), currency)
+    except MoneyError:
+        return None
+
+
+def _already_final(command: PushInvoice, path: str) -> Recipe:
+    now = yield Call("look again", _SYSTEM, "GET", path)
+    if isinstance(now, Refusal):
+        return Again("the invoice is gone")
+    return (yield from _finalized(command, now, path))
+
+
+def _finalized(command: PushInvoice, final: Answer, path: str) -> Recipe:
+    """Compare once more; what differs after all is voided and held."""
+    if not final.told or final.replayed:
+        now = yield Call("look at the end", _SYSTEM, "GET", path)
+        if isinstance(now, Refusal):
+            return Hold("balance_differs", f"the finalized invoice of {command.doc_num} cannot be read: {now.text}")
+        final = now
+    asked = wire.invoice(final.body)
+    data = {
+        "doc_num": command.doc_num, "card_code": command.card_code, "pushed": command.amount.minor, "doc_total": command.doc_total,
+        "currency": command.amount.currency, "expected": command.amount.minor, "explained": command.explained, "number": asked.number,
+    }  # fmt: skip
+    if asked.total != command.amount or asked.due != command.amount:
+        reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True)
+        ended = "voided" if isinstance(reply, Answer) else f"could not be voided ({reply.text})"
+        text = f"SAP holds {command.amount} open on {command.doc_num}, Stripe asked for {asked.due} after finalizing; {asked.id} {ended}"
+        return Hold("balance_differs", text)
+    if command.mail:
+        yield Call("send", _SYSTEM, "POST", f"{path}/send", write=True)
+    state = asked.status if asked.status in ("paid", "void", "uncollectible") else "open"
+    mark = Mark("invoice", str(command.doc_entry), asked.id, state, data)
+    return Done(Receipt(_SYSTEM, "Invoice", asked.id, asked.number), (mark,))
+
+
+def _drop(path: str) -> Finder:
+    """Delete a draft; returns a Hold where it turns out not to be one any more."""
+    reply = yield Call("drop", _SYSTEM, "DELETE", path, write=True)
+    if isinstance(reply, Refusal) and reply.status != 404:
+        return Hold("balance_differs", f"{path.rsplit('/', 1)[-1]} could not be deleted: {reply.text}")
+    return None
+
+
+def drop_draft(command: DropDraft) -> Recipe:
+    """Delete a draft that an earlier attempt left behind."""
+    kept = yield from _drop(f"/v1/invoices/{command.invoice}")
+    if kept is not None:
+        return Refused("not_a_draft", kept.text)
+    return Done(Receipt(_SYSTEM, "Draft", command.invoice))
+
+
+def _find_invoice(customer: str, key: str, command: PushInvoice, moment: Moment) -> Finder:
+    since = int(min(moment.now, command.read_at or moment.now)) - 86400
+    rows = yield from _listed("/v1/invoices", {"customer": customer, "created": {"gte": since}})
+    return next((row for row in rows if (row.get("metadata") or {}).get("mlc_key") == key), None)
+
+
+def _find_lines(path: str) -> Finder:
+    now = yield Call("find lines", _SYSTEM, "GET", path)
+    if isinstance(now, Refusal):
+        return None
+    return now.body if (now.body.get("lines") or {}).get("data") else None
+
+
+def _find_final(path: str) -> Finder:
+    now = yield Call("find final", _SYSTEM, "GET", path)
+    return now.body if isinstance(now, Answer) and now.body.get("status") not in (None, "draft") else None
+
+
+def _listed(path: str, params: dict[str, Any]) -> Finder:
+    rows: list[dict[str, Any]] = []
+    while True:
+        after = {"starting_after": rows[-1]["id"]} if rows else {}
+        reply = yield Call("find", _SYSTEM, "GET", path, {"limit": 100, **params, **after})
+        if isinstance(reply, Refusal):
+            raise UnreachableError(f"Stripe refuses the look-up in {path}: {reply.text}")
+        rows += reply.body.get("data") or []
+        if not reply.body.get("has_more") or not reply.body.get("data"):
+            return rows
+
+
+# --- later life -------------------------------------------------------------------------------------------------------
+
+
+def void_invoice(command: VoidInvoice) -> Recipe:
+    """Void an invoice that SAP cancelled, unless money is on its way or has come."""
+    path = f"/v1/invoices/{command.invoice}"
+    guard = yield from _guard(command.doc_num, path)
+    if isinstance(guard, Hold):
+        return guard
+    mark = Mark("invoice", str(command.doc_entry), command.invoice, "void", {"by": "mlc"})
+    if guard.get("status") != "void":
+        if guard.get("status") == "paid" or int(guard.get("amount_paid") or 0):
+            return Hold("payment_in_flight", f"{command.doc_num} was cancelled in SAP, but {command.invoice} was paid at Stripe")
+        reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: _find_status(path, "void"))
+        if isinstance(reply, Refusal):
+            return Refused(reply.code, reply.text)
+    return Done(Receipt(_SYSTEM, "Invoice", command.invoice), (mark,))
+
+
+def settle_invoice(command: SettleInvoice) -> Recipe:
+    """Mark an invoice as paid out of band: its money came by another way and stands in SAP."""
+    path = f"/v1/invoices/{command.invoice}"
+    guard = yield from _guard(command.doc_num, path)
+    if isinstance(guard, Hold):
+        return guard
+    mark = Mark("invoice", str(command.doc_entry), command.invoice, "paid", {"by": "mlc", "expected": 0, "sap_closed": True})
+    if guard.get("status") != "paid":
+        remaining = wire.invoice(guard).remaining
+        if remaining != command.remaining:
+            return Hold("balance_unexplained", f"{command.why}, but Stripe still asks for {remaining}, not {command.remaining}")
+        reply = yield Call(
+            "pay", _SYSTEM, "POST", f"{path}/pay", {"paid_out_of_band": True}, write=True, find=lambda: _find_status(path, "paid")
+        )
+        if isinstance(reply, Refusal):
+            return Refused(reply.code, reply.text)
+    return Done(Receipt(_SYSTEM, "Invoice", command.invoice), (mark,))
+
+
+def report_payment(command: ReportPayment) -> Recipe:
+    """Report a part that was paid elsewhere and attach it: Stripe asks for the rest only."""
+    path = f"/v1/invoices/{command.invoice}"
+    guard = yield from _guard(command.doc_num, path)
+    if isinstance(guard, Hold):
+        return guard
+    amount = {"value": to_stripe(command.amount), "currency": command.amount.currency.lower()}
+    body = {
+        "amount_requested": amount, "initiated_at": command.paid_at, "outcome": "guaranteed",
+        "guaranteed": {"guaranteed_at": command.paid_at},
+        "payment_method_details": {"type": "custom", "custom": {"display_name": "Paid to us directly"}},
+        "processor_details": {"type": "custom", "custom": {"payment_reference": f"SAP receipt {command.receipt}"}},
+        "metadata": {"sap_receipt": str(command.receipt), "sap_doc_entry": str(command.doc_entry)},
+    }  # fmt: skip
+    record = yield Call("report", _SYSTEM, "POST", "/v1/payment_records/report_payment", body, write=True)
+    if isinstance(record, Refusal):
+        return Refused(record.code, record.text)
+    record_id = wire.need(record.body, "id")
+    reply = yield Call("attach", _SYSTEM, "POST", f"{path}/attach_payment", {"payment_record": record_id}, write=True)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    return Done(Receipt(_SYSTEM, "PaymentRecord", record_id), (_lowered(command, command.receipt, "receipts"),))
+
+
+def credit_invoice(command: CreditInvoice) -> Recipe:
+    """Issue the credit note of a credit memo; Stripe mails nothing."""
+    path = f"/v1/invoices/{command.invoice}"
+    guard = yield from _guard(command.doc_num, path)
+    if isinstance(guard, Hold):
+        return guard
+    body = {
+        "invoice": command.invoice, "amount": to_stripe(command.amount), "email_type": "none", "memo": command.why[:500],
+        "metadata": {"sap_credit_memo": str(command.memo), "sap_doc_entry": str(command.doc_entry)},
+    }  # fmt: skip
+    reply = yield Call("credit", _SYSTEM, "POST", "/v1/credit_notes", body, write=True)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    return Done(Receipt(_SYSTEM, "CreditNote", wire.need(reply.body, "id")), (_lowered(command, command.memo, "memos"),))
+
+
+def _lowered(command: ReportPayment | CreditInvoice, number: int, kind: str) -> Mark:
+    left = command.left - command.amount
+    data = {"expected": left.minor, f"{kind}_{number}": command.amount.minor}
+    return Mark("invoice", str(command.doc_entry), command.invoice, "open" if left else "paid", {**data, "sap_closed": not left})
+
+
+def _guard(doc_num: int, path: str) -> Finder:
+    """Read the invoice now; a Hold where money is on its way: then nothing is changed at Stripe."""
+    now = yield Call("guard", _SYSTEM, "GET", path, {"expand": ["payments.data.payment.payment_intent"]})
+    if isinstance(now, Refusal):
+        return Hold("gone_from_stripe", f"Stripe does not know {path.rsplit('/', 1)[-1]} of invoice {doc_num} any more: {now.text}")
+    body: dict[str, Any] = now.body
+    for one in (body.get("payments") or {}).get("data") or []:
+        intent = (one.get("payment") or {}).get("payment_intent")
+        if one.get("status") != "open" or not intent:
+            continue
+        if not isinstance(intent, dict):
+            read = yield Call("intent", _SYSTEM, "GET", f"/v1/payment_intents/{intent}")
+            intent = read.body if isinstance(read, Answer) else {}
+        if intent.get("status") in ("processing", "requires_capture", "succeeded"):
+            return Hold("payment_in_flight", f"a payment of invoice {doc_num} is on its way at Stripe ({intent.get('id')})")
+    return body
+
+
+def _find_status(path: str, status: str) -> Finder:
+    now = yield Call("find status", _SYSTEM, "GET", path)
+    return now.body if isinstance(now, Answer) and now.body.get("status") == status else None
