@@ -171,8 +171,8 @@ def open_tenant(
     try:
         database = Database.open(settings.state, create=create)
         journal = Journal(database, tenant.sap.company_db, run_id, seams.clock, resolver.redactor.clean)
-        sap = SapReads(_sap(tenant, resolver, seams))
-        stripe = StripeReads(_stripe(tenant, resolver, seams))
+        sap = SapReads(sap_system(tenant, resolver, seams))
+        stripe = StripeReads(stripe_system(tenant, resolver, seams))
         carrier = Carrier(journal, {"sap": sap.system, "stripe": stripe.system}, _not_wired, seams.clock, seams.threads)
         opened = OpenTenant(settings, tenant, seams, database, journal, sap, stripe, carrier, lock, run_id)
         carrier.recipes = opened.recipes
@@ -192,7 +192,7 @@ def _no_customer(command: c.PushInvoice) -> Recipe:
     return Hold("no_customer", f"{command.card_code} has no customer at Stripe yet: see its own item")
 
 
-def _sap(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
+def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
     config = tenant.sap
     password = resolver.resolve(tenant.name, "sap.password", config.password)
     login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal)
@@ -205,7 +205,7 @@ def _sap(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
     return SapSystem(login, options, seams.clock, transport=seams.transports.get("sap"), store=kept, log=seams.log)
 
 
-def _stripe(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSystem:
+def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSystem:
     config = tenant.stripe
     assert config is not None
     key = resolver.resolve(tenant.name, "stripe.secret_key", config.secret_key)

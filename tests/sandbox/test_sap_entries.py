@@ -21,6 +21,7 @@ def payout(**more: Any) -> dict[str, Any]:
 
 
 def with_line(number: int, **change: Any) -> dict[str, Any]:
+    """Build the entry of the payout with one line changed."""
     body = payout()
     line = {**body["JournalEntryLines"][number], **change}
     body["JournalEntryLines"][number] = {key: value for key, value in line.items() if value is not ...}
@@ -176,6 +177,7 @@ def test_patch_of_an_entry() -> None:
 
 # --- reconciliation ---------------------------------------------------------------------------------------------------
 def open_rows(caller: Sap, **more: Any) -> list[dict[str, Any]]:
+    """Return the open transactions of the first customer."""
     params = {"CardOrAccount": "coaCard", "InternalReconciliationBPs": [{"BPCode": "C1"}], "ReconDate": "2026-05-02", **more}
     body = {"InternalReconciliationOpenTransParams": params}
     answer = caller.post("InternalReconciliationsService_GetOpenTransactions", body)
@@ -184,6 +186,7 @@ def open_rows(caller: Sap, **more: Any) -> list[dict[str, Any]]:
 
 
 def reconcile(caller: Sap, *rows: tuple[int, int, str], **more: Any) -> Any:
+    """Reconcile rows of (TransId, line, amount)."""
     picked = [
         {"Selected": "tYES", "TransId": trans, "TransRowId": row, "ReconcileAmount": D(amount)} for trans, row, amount in rows
     ]

@@ -11,6 +11,7 @@ from test_sap_support import MAY, D, Sap, invoice, payment, sap
 
 
 def paid(caller: Sap, body: Any, **headers: str) -> Any:
+    """Post a payment that must be booked; returns what was answered."""
     answer = caller.post("IncomingPayments", body, **headers)
     assert answer.status == 201, answer.body
     caller.service.books.check()
@@ -62,7 +63,7 @@ def test_part_payment_several_invoices_and_rest_on_account() -> None:
     books = caller.service.books
     first, second = invoice(books), invoice(books)
     paid(caller, payment((first, "119"), (second, "19.50"), total="150"))
-    assert (books.open_balance(first), books.open_balance(second)) == (0, D("99.50"))
+    assert (books.open_balance(first), books.open_balance(second)) == (D(0), D("99.50"))
     assert books.partner_balance("C1") == D("88.00")
 
 
@@ -225,14 +226,15 @@ def test_foreign_currency_needs_currency_and_rate_of_the_invoice() -> None:
     books.set_rate("USD", D("0.9"))
     entry = books.add_invoice("C1", [("x", D(1), D("100"), D(0))], doc_date=MAY, currency="USD", rate=D("0.85"))
     assert refused(caller, payment((entry, "85")))[:2] == (400, -5012)
-    foreign = {"DocCurrency": "USD", "TransferSum": 100}
+    foreign: dict[str, Any] = {"DocCurrency": "USD", "TransferSum": 100}
     assert refused(caller, payment((entry, "85"), **foreign))[:2] == (400, -5012)
+    assert refused(caller, payment((entry, "85"), **foreign, DocRate=-1))[1] == -1004
     foreign["DocRate"] = D("0.85")
     assert refused(caller, payment((entry, "100"), **foreign))[:2] == (400, -10)
     body = paid(caller, payment((entry, "85"), **foreign))
     row = body["PaymentInvoices"][0]
     assert (row["SumApplied"], row["AppliedFC"], body["TransferSum"]) == (85, 100, 100)
-    assert (books.invoice(entry).open, books.balance("1361")) == (0, D("85.00"))
+    assert (books.invoice(entry).open, books.balance("1361")) == (D(0), D("85.00"))
 
 
 def test_applied_fc_is_taken_where_given() -> None:
@@ -241,7 +243,7 @@ def test_applied_fc_is_taken_where_given() -> None:
     books = caller.service.books
     books.set_rate("USD", D("0.9"))
     entry = books.add_invoice("C1", [("x", D(1), D("100"), D(0))], doc_date=MAY, currency="USD")
-    foreign = {"DocCurrency": "USD", "DocRate": D("0.9"), "TransferSum": 40}
+    foreign: dict[str, Any] = {"DocCurrency": "USD", "DocRate": D("0.9"), "TransferSum": 40}
     rows = [{"DocEntry": entry, "AppliedFC": 40, "SumApplied": 40}]
     assert refused(caller, payment(**foreign, PaymentInvoices=rows))[1] == -5012
     paid(caller, payment(**foreign, PaymentInvoices=[{"DocEntry": entry, "AppliedFC": 40}]))
@@ -254,11 +256,11 @@ def test_sum_applied_may_be_foreign() -> None:
     books = caller.service.books
     books.set_rate("USD", D("0.9"))
     entry = books.add_invoice("C1", [("x", D(1), D("100"), D(0))], doc_date=MAY, currency="USD")
-    foreign = {"DocCurrency": "USD", "DocRate": D("0.9"), "TransferSum": 100}
+    foreign: dict[str, Any] = {"DocCurrency": "USD", "DocRate": D("0.9"), "TransferSum": 100}
     row = {"DocEntry": entry, "SumApplied": 100, "AppliedFC": 90}
     assert refused(caller, payment(**foreign, PaymentInvoices=[row]))[1] == -5012
     body = paid(caller, payment((entry, "100"), **foreign))
-    assert (body["PaymentInvoices"][0]["SumApplied"], books.invoice(entry).open) == (100, 0)
+    assert (body["PaymentInvoices"][0]["SumApplied"], books.invoice(entry).open) == (100, D(0))
 
 
 def test_partner_of_one_currency() -> None:
@@ -315,6 +317,13 @@ def test_transaction_notification() -> None:
     paid(caller, payment(total="5", Remarks="x"))
 
 
+def test_user_without_permission() -> None:
+    """A user who may only read is refused with 403 and -6006."""
+    caller = sap(forbidden=frozenset({"IncomingPayments"}))
+    assert refused(caller, payment(total="5"))[:2] == (403, -6006)
+    assert caller.get("IncomingPayments").status == 200
+
+
 def test_company_rules() -> None:
     """Missing series, missing cash flow, too many documents and a missing rate of the system currency are refused."""
     assert "10000521" in refused(sap(numbering_series_defined=False), payment(total="5"))[2]
@@ -348,15 +357,16 @@ def test_credit_note_and_receipt_rows() -> None:
     memo = books.credit_memo(other, D("19"))
     receipt = books.add_receipt("C1", D("30"), date=MAY)
     trans = books.payment(receipt).trans_id
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"DocEntry": entry, "SumApplied": 119},
         {"DocEntry": memo, "SumApplied": -19, "InvoiceType": "it_CredItnote"},
         {"DocEntry": trans, "DocLine": 1, "SumApplied": -30, "InvoiceType": "it_Receipt"},
     ]
+    assert refused(caller, payment(total="5", PaymentInvoices=[rows[1]]))[1] == -10
     wrong = [rows[0], {**rows[1], "SumApplied": 19}]
     assert refused(caller, payment(total="200", PaymentInvoices=wrong))[1] == -10
     paid(caller, payment(total="70", PaymentInvoices=rows))
-    assert (books.open_balance(entry), books.partner_balance("C1")) == (0, 0)
+    assert (books.open_balance(entry), books.partner_balance("C1")) == (D(0), D(0))
     strict = sap(receipt_rows=False)
     invoice(strict.service.books)
     row = {"DocEntry": 1, "DocLine": 0, "SumApplied": -1, "InvoiceType": "it_Receipt"}
@@ -374,6 +384,10 @@ def test_journal_entry_rows() -> None:
     assert refused(caller, payment(total="50", PaymentInvoices=[row]))[1] == -10
     assert refused(caller, payment(total="50", PaymentInvoices=[{**row, "DocLine": 7}]))[1] == -2028
     assert refused(caller, payment(total="50", PaymentInvoices=[{**row, "DocLine": 1}]))[1] == -5002
+    books.set_rate("USD", D("0.9"))
+    other = books.add_entry([books.line("", D("50"), partner="C1"), books.line("1362", D("-50"))], MAY)
+    rows = [{**row, "DocEntry": other}]
+    assert refused(caller, payment(total="60", DocCurrency="USD", PaymentInvoices=rows))[1] == -5012
 
 
 def test_instalment_rows() -> None:
@@ -424,10 +438,7 @@ def test_patch_and_delete() -> None:
     caller = sap(user_fields=frozenset({"ORCT.U_Note"}))
     paid(caller, payment(total="5", U_Note="a"))
     assert caller.patch("IncomingPayments(1)", {"Remarks": "new", "U_Note": "b"}).status == 204
-    override = caller.post("IncomingPayments(1)", {"Remarks": "newer"}, X_HTTP_Method_Override="PATCH")
-    assert caller.send(
-        "POST", "IncomingPayments(1)", {"Remarks": "newer"}, {"x-http-method-override": "PATCH"}
-    ).status == 204, override.body
+    assert caller.post("IncomingPayments(1)", {"Remarks": "newer"}, X_HTTP_Method_Override="PATCH").status == 204
     one = caller.get("IncomingPayments(1)", select="Remarks,U_Note").body
     assert (one["Remarks"], one["U_Note"]) == ("newer", "b")
     assert caller.patch("IncomingPayments(1)", {"TransferSum": 6}).error[:2] == (400, -1029)

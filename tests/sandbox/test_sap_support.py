@@ -74,12 +74,12 @@ class Sap:
         return self.send("GET", path, **query)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
-        """Write; header names with underscores."""
-        return self.send("POST", path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+        """Write; header names are given with underscores."""
+        return self.send("POST", path, body, {key.replace("_", "-").lower(): value for key, value in headers.items()})
 
     def patch(self, path: str, body: Any, **headers: str) -> Answer:
         """Change."""
-        return self.send("PATCH", path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+        return self.send("PATCH", path, body, {key.replace("_", "-").lower(): value for key, value in headers.items()})
 
 
 def sap(version: str = "v2", prefix: str = "", **switches: Any) -> Sap:

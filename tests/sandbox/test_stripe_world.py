@@ -157,3 +157,13 @@ def test_every_parameter_is_published():
             rest = known - set(endpoint.fields) - unknown - {"expand"}
             assert not rest, (endpoint.path, rest)
     assert seen > 50
+
+
+@needs_shapes
+def test_the_shape_check_can_fail():
+    """An answer without a field that the vendor promises is noticed, also deep inside another."""
+    _, call = world()
+    customer = call.post("customers", {"name": "A"})
+    del customer["created"]
+    with pytest.raises(AssertionError):
+        proper({"object": "list", "data": [customer], "has_more": False, "url": "/v1/customers"})

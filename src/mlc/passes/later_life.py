@@ -38,14 +38,14 @@ def moved(scene: Scene, one: Invoice, link: Mark) -> bool:
     """Tell whether SAP's figure is another than the one both sides agreed on."""
     if link.state != "open":
         return False
-    return one.cancelled or _balance(scene, one) != link.data.get("expected")
+    return one.cancelled or _balance(one, link.data.get("currency") or scene.currency) != link.data.get("expected")
 
 
-def _balance(scene: Scene, one: Invoice) -> int | None:
+def _balance(one: Invoice, currency: str) -> int | None:
     if one.cancelled:
         return 0
     try:
-        return from_decimal(one.balance, scene.currency).minor
+        return from_decimal(one.balance, currency).minor
     except MoneyError:
         return None
 
@@ -126,7 +126,7 @@ def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan:
     if one.cancelled:
         _decide_cancelled(scene, one, link, there, plan)
         return
-    balance = _balance(scene, one)
+    balance = _balance(one, scene.currency)
     if balance is None:
         plan.skips.append(_skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units"))
         return

@@ -85,7 +85,7 @@ class PostPayments:
         for start in range(0, len(held), 40):
             part = held[start : start + 40]
             stale = {str(one.about["payment"]): codec.decode(Payment, one.facts["payment"]) for one in part}
-            facts = self._facts(stale, sweeping=True)
+            facts = self._facts(stale, stale=not any(one.reason == "closed_period" for one in part))
             same = {skip.name: skip.reason for skip in self.decide(facts).skips}
             moved = [str(one.about["payment"]) for one in part if same.get(one.name) != one.reason]
             if moved:
@@ -122,11 +122,11 @@ class PostPayments:
             if fresh:
                 yield self._facts(self.scene.stripe.payments(dict.fromkeys(fresh, 0)))
 
-    def _facts(self, read: dict[str, Payment | None] | dict[str, Payment], *, sweeping: bool = False) -> PostFacts:
+    def _facts(self, read: dict[str, Payment | None] | dict[str, Payment], *, stale: bool = False) -> PostFacts:
         scene = self.scene
         facts = PostFacts(payments={key: one for key, one in read.items() if one}, gone=[key for key, one in read.items() if not one])
         facts.seen = len(read)
-        if not sweeping:
+        if not stale:
             self._done.update(read)
         facts.known = {one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)}
         candidates = [one for one in facts.payments.values() if self._counts(one)]
@@ -142,8 +142,9 @@ class PostPayments:
         if scene.ledger.approvals and new:
             facts.drafts = scene.sap.drafts_by_marker([marker(one.id) for one in new])
         self._read_invoices(new, facts)
-        if new:
+        if new and not stale:
             facts.periods = scene.sap.periods()
+        if new:
             account = scene.rules.account(scene.currency)
             facts.account = scene.sap.accounts([account])[account] if account else None
         return facts
@@ -275,7 +276,7 @@ class PostPayments:
         if any(not scene.is_local(facts.invoices[part.doc_entry].currency) for part in result.allocations):
             return self._skip(one, name, "currency", f"{one.id} pays an invoice that is not in {scene.currency}")
         twin = self._twin(one, result.card_code, facts)
-        if twin is not None and not self._is_insisted(one):
+        if twin is not None and not self._is_insisted(one) and one.id not in facts.decisions:
             text = f"receipt {twin.doc_num} of {twin.doc_date} over the same sum stands in SAP for {twin.card_code}: is it {one.id}?"
             return self._skip(one, name, "maybe_booked", text, (str(twin.doc_num),))
         assert one.succeeded_at is not None

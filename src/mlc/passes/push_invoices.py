@@ -9,7 +9,7 @@ Names: `<company>/push-invoice/stripe/<DocEntry>`, `.../void/...`, `.../settle/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
@@ -18,7 +18,7 @@ from mlc.core.commands import DropDraft, PushInvoice
 from mlc.core.facts import CreditMemo, Invoice, ProcessorInvoice, Receipt
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
-from mlc.core.matching import distrust, total_text
+from mlc.core.matching import total_text
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.passes import customers, later_life
 from mlc.passes.customers import CustomerFacts
@@ -61,8 +61,11 @@ class PushInvoices:
 
     name = NAME
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, *, only: Iterable[int] | None = None, insist: bool = False) -> None:
+        """`only` limits the pass to some documents; with `insist` a person wants them anew, whatever became of them before."""
         self.scene = scene
+        self._only = sorted(set(only)) if only is not None else None
+        self._insist = insist
         self._customers_read = False
         self._waiting: dict[int, str] = {}
 
@@ -72,6 +75,9 @@ class PushInvoices:
         """Yield what exists at Stripe already, then SAP's invoices page by page."""
         scene = self.scene
         yield from self._stripe_side()
+        if self._only is not None:
+            yield self._facts(scene.sap.invoices(self._only), [])
+            return
         self._waiting = {int(one.about["doc_entry"]): one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)
                          if str(one.about.get("doc_entry", "")).isdigit()}  # fmt: skip
         for stored in scene.journal.opened(NAME, begun=False):
@@ -152,7 +158,11 @@ class PushInvoices:
 
     def _is_candidate(self, one: Invoice, facts: PushFacts) -> bool:
         link = facts.links.get(str(one.doc_entry))
-        if one.cancelled or one.doc_date < self.scene.start or one.balance <= 0 or (link is not None and link.state != "draft"):
+        if one.cancelled or one.doc_date < self.scene.start or one.balance <= 0:
+            return False
+        if self._insist:
+            return link is None or link.state != "open"
+        if link is not None and link.state != "draft":
             return False
         return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "open")
 
@@ -192,7 +202,7 @@ class PushInvoices:
             plan.skips.append(Skip(name, "gone_from_sap", text, about={"doc_entry": int(mark.key), "invoice": mark.other}))
         for one in sorted(facts.invoices.values(), key=lambda invoice: invoice.doc_entry):
             link = facts.links.get(str(one.doc_entry))
-            if link is not None and link.state != "draft":
+            if link is not None and link.state != "draft" and not (self._insist and self._is_candidate(one, facts)):
                 self._decide_pushed(one, link, facts, plan)
             else:
                 self._decide_new(one, link, facts, plan)
@@ -236,14 +246,14 @@ class PushInvoices:
                 plan.healed.append(name)
             return
         held = facts.held.get(name)
-        if facts.states.get(name) == "refused" and held is None:
+        if facts.states.get(name) == "refused" and held is None and self._only is None:
             plan.unchanged += 1  # refused by Stripe: `mlc replay` when the cause is gone
             return
         skip = self._why_not(one, held, facts)
         if skip is not None:
             plan.skips.append(skip)
             return
-        if link is not None:  # a draft that an earlier attempt left behind
+        if link is not None and link.state == "draft":  # a draft that an earlier attempt left behind
             drop = DropDraft(one.doc_entry, link.other)
             says = f"delete the draft {link.other}"
             plan.intents.append(Intent(self.scene.name("drop-draft", link.other), drop, self._lane(one), says=says, anew=True))
@@ -269,7 +279,7 @@ class PushInvoices:
             return self._skip(one, refused[0], f"invoice {one.doc_num}: {refused[1]}", balance)
         if one.installments > 1:
             return self._skip(one, "installments", f"invoice {one.doc_num} is due in {one.installments} installments", balance)
-        if held is not None and held.reason == "balance_differs" and held.amount == balance:
+        if held is not None and held.reason == "balance_differs" and held.amount == balance and self._only is None:
             return self._skip(one, held.reason, held.text, balance)
         link = facts.customers.linked.get(one.card_code)
         if link is not None and facts.balances.get(link.other):
@@ -296,7 +306,6 @@ class PushInvoices:
             lines=billing.push_lines(one, scene.currency, balance, reduced), explained=sum(part.amount.minor for part in reduced),
             read_at=facts.read_at, run_id=scene.journal.run_id, mail=scene.rules.mail,
         )  # fmt: skip
-        return Intent(name, command, self._lane(one), balance, f"push invoice {one.doc_num} of {one.card_code}")
+        says = f"push invoice {one.doc_num} of {one.card_code}"
+        return Intent(name, command, self._lane(one), balance, says, anew=self._insist)
 
-
-__all__ = ["NAME", "PushFacts", "PushInvoices", "distrust"]

@@ -51,9 +51,11 @@ class SyncCustomers:
         for plan in customers.read_new_customers(scene):
             yield SyncFacts(ready=plan)
         for page in scene.sap.open_invoices(scene.start, _EVERYTHING_KNOWN, scene.rules.invoice_filter):
-            wanted = list(dict.fromkeys(one.card_code for one in page if not one.cancelled and one.balance > 0 and scene.is_local(one.currency)))
-            facts = customers.customer_facts(scene, wanted)
-            missing = [card for card in wanted if card not in facts.linked]
+            owing = [one for one in page if not one.cancelled and one.balance > 0]
+            linked = scene.journal.links.many("customer", [one.card_code for one in owing])
+            unlinked = (one for one in owing if one.card_code not in linked)
+            missing = list(dict.fromkeys(one.card_code for one in unlinked if scene.is_local(one.currency)))
+            facts = customers.customer_facts(scene, missing)
             names = customers.names_of(missing, scene)
             yield SyncFacts(needed=missing, customers=facts, states=scene.journal.states(list(names.values())))
         since = scene.journal.cursor(_PARTNERS)

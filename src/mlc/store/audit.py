@@ -53,6 +53,10 @@ class Audit:
         row = self._database.connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
         return row["hash"] if row else GENESIS
 
+    def count(self) -> int:
+        """Return the number of the newest row."""
+        return int(self._database.connection.execute("SELECT coalesce(max(seq), 0) FROM audit").fetchone()[0])
+
     def rows(self, *, book: str | None = None, name: str | None = None, after: int = 0, limit: int = -1) -> Iterator[AuditRow]:
         """Yield rows in the order they were written; `name` matches whole names or their last part."""
         where, values = ["seq > ?"], [after]  # type: tuple[list[str], list[Any]]

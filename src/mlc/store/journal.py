@@ -357,6 +357,34 @@ class Journal:
             self.held.dismiss(name, note, now)
             self._tell("", name, "dismissed", {"note": note, "who": who}, now)
 
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    def begin_run(self, tenant: str, pass_: str, *, dry_run: bool) -> None:
+        """Note that a pass begins."""
+        with self.database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,NULL,?,NULL,'{}','')",
+                (self.run_id, self.book, tenant, pass_, self.clock.now(), int(dry_run)),
+            )
+
+    def end_run(self, pass_: str, code: int, counts: dict[str, int], message: str) -> None:
+        """Note how a pass ended."""
+        with self.database.write() as connection:
+            connection.execute(
+                "UPDATE runs SET ended=?, exit_code=?, counts=?, message=? WHERE book=? AND pass=? AND run_id=?",
+                (self.clock.now(), code, json.dumps(counts), self._clean(message), self.book, pass_, self.run_id),
+            )
+
+    def last_runs(self) -> list[dict[str, Any]]:
+        """Return per pass its last run and when it last succeeded (0 or 3)."""
+        rows = self.database.connection.execute(
+            "SELECT r.*, (SELECT max(ended) FROM runs s WHERE s.book=r.book AND s.pass=r.pass AND s.dry_run=0 AND s.exit_code IN (0,3))"
+            " AS success FROM runs r WHERE book=? AND dry_run=0 AND started ="
+            " (SELECT max(started) FROM runs t WHERE t.book=r.book AND t.pass=r.pass AND t.dry_run=0) ORDER BY pass",
+            (self.book,),
+        ).fetchall()
+        return [{**dict(row), "counts": json.loads(row["counts"])} for row in rows]
+
     # --- small things ---------------------------------------------------------------------------------------------
 
     def cursor(self, name: str) -> str | None:

@@ -55,6 +55,7 @@ class Http:
         self.name = name
         self.base = base.rstrip("/")
         self._log = log
+        self.date = ""  # what the server says the time is, as of its last answer
         self._client = httpx.Client(
             transport=transport, verify=verify, timeout=timeout, auth=auth, trust_env=False, follow_redirects=False,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -81,6 +82,7 @@ class Http:
             raise ConfigError(f"{self.name}: {url} is no usable address ({error})") from error
         except httpx.HTTPError as error:
             raise Doubt(f"no answer from {self.base} ({type(error).__name__}: {error})") from error
+        self.date = response.headers.get("date", self.date)
         self._log(f"{self.name} {method} {path} -> {response.status_code} {response.headers.get('request-id', '')}".rstrip())
         return Reply(response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content)
 

@@ -146,9 +146,12 @@ class Company:
         day = parse_date(str(body.get(day_name)))
         if day is None:
             raise not_valid(day_name, body.get(day_name))
-        if body.get("Currency") not in self.desk.books.currencies:
+        currency = body.get("Currency")
+        if not isinstance(currency, str):
+            raise not_valid("Currency", currency)
+        if currency not in self.desk.books.currencies:
             raise no_match()
-        return body["Currency"], day
+        return currency, day
 
 
 def single_value(value: Decimal | str, style: str, envelope: tuple[str, str]) -> Response:

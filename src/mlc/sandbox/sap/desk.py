@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from mlc.sandbox.sap.books import Books
-from mlc.sandbox.sap.errors import SapError, no_match
+from mlc.sandbox.sap.errors import SapError, no_match, not_valid
 from mlc.sandbox.sap.records import Account, Partner
 from mlc.sandbox.sap.schema import Schema
 from mlc.sandbox.sap.switches import SapSwitches
@@ -66,6 +67,14 @@ class Desk:
         if partner.currency != "##" and code not in (partner.currency, self.books.local_currency):
             raise SapError(-10, f"Currency differs from the business partner's  [{table}.DocCur]")
         return code
+
+    def rate(self, rate: Decimal | None, currency: str, day: date) -> Decimal:
+        """Return the rate of a document: its own or that of the day, 1 for the local currency."""
+        if currency == self.books.local_currency or not rate:
+            return self.books.rate(currency, day)
+        if rate < 0:
+            raise not_valid("DocRate", rate)
+        return rate
 
     def branch(self, number: int | None, table: str) -> int | None:
         """Return the branch of a document; raises the refusal where branches are on and it is missing or unknown."""

@@ -103,7 +103,7 @@ class Documents(Settlement):
         currency = currency or self.local_currency
         if currency not in self.currencies:
             raise SapError(-5002, f"Currency '{currency}' is not defined  [OINV.DocCur]")
-        rate = rate or self.rate(currency, doc_date)
+        rate = (rate if currency != self.local_currency else None) or self.rate(currency, doc_date)
         now, due = self.local_now(), due_date or doc_date
         document = Document(
             now, now, 1, kind, 0, 0, card_code, partner.name, doc_date, due, tax_date or doc_date, currency, rate, []

@@ -24,7 +24,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _MIRROR = {"eq": "eq", "ne": "ne", "gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 _FUNCTIONS = frozenset({"startswith", "endswith", "contains", "substringof"})
-_DEEP = 200
+_DEEP = 100
 
 
 @dataclass(slots=True)
@@ -94,10 +94,13 @@ class Parser:
         if token.text != mark or token.kind != "mark":
             raise bad_query(f"Invalid filter: '{mark}' expected, '{token.text}' found")
 
-    def _or(self) -> Node:
+    def _deeper(self) -> None:
         self.depth += 1
         if self.depth > _DEEP:
             raise bad_query("Invalid filter: too deeply nested")
+
+    def _or(self) -> Node:
+        self._deeper()
         parts = [self._and()]
         while self._word("or"):
             parts.append(self._and())
@@ -112,7 +115,9 @@ class Parser:
 
     def _not(self) -> Node:
         if self._word("not"):
+            self._deeper()
             test = self._not().test
+            self.depth -= 1
             return Node(lambda record: not test(record))
         if self._peek().text == "(" and self._peek().kind == "mark":
             self._next()

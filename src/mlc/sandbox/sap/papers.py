@@ -181,6 +181,11 @@ class Payment:
         return self.transfer_sum + self.cash_sum
 
     @property
+    def live(self) -> bool:
+        """Whether the payment stands, not cancelled."""
+        return self.cancelled == "tNO"
+
+    @property
     def applied(self) -> Decimal:
         """What is applied to documents, in local currency."""
         return sum((row.applied for row in self.rows), ZERO)

@@ -68,9 +68,9 @@ class Payments(Documents):
             return
         row.applied_fc, row.rate = amount, payment.rate
         row.applied = self.rounded(amount * payment.rate)
-        lines = [line for _, line, _ in self._targets(payment, row)]
-        if abs(amount) == sum((line.open_fc for line in lines), ZERO):
-            row.applied = sum((line.open if line.is_debit else -line.open for line in lines), ZERO)
+        _, line = self._target(payment, row)
+        if abs(amount) == line.open_fc:
+            row.applied = line.open if line.is_debit else -line.open
         row.shown = amount if self.switches.sum_applied_is_foreign else row.applied
 
     # --- booking --------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Payments(Documents):
             raise SapError(-5002, "Payment amount must be greater than zero  [ORCT.TrsfrSum]")
         shares: list[Share] = []
         for row in payment.rows:
-            shares += self._shares(payment, row, shares)
+            shares.append(self._share_of(payment, row, shares))
         applied = payment.applied
         applied_own = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else applied
         if applied_own > payment.amount:
@@ -141,29 +141,19 @@ class Payments(Documents):
         return lines
 
     # --- what rows point at ---------------------------------------------------------------------------------------
-    def _shares(self, payment: Payment, row: PaymentRow, taken: list[Share]) -> list[Share]:
-        """Turn one row into shares of the lines it points at; `taken` is what earlier rows take already."""
-        left, left_fc, shares = abs(row.applied), abs(row.applied_fc), []
-        targets = self._targets(payment, row)
-        for position, (entry, line, limit) in enumerate(targets):
-            before = sum((one.amount for one in taken if one.line is line), ZERO)
-            amount = min(left, line.open - before, limit)
-            if amount <= 0:
-                continue
-            last = amount == left or position == len(targets) - 1
-            share = self.share(entry, line, amount)
-            share.amount_fc = left_fc if last else share.amount_fc
-            if row.applied_fc and not last:
-                share.amount_fc = min(share.amount_fc, left_fc)
-            shares.append(share)
-            left, left_fc = left - amount, left_fc - share.amount_fc
-        if left or not row.applied or any(one.amount_fc > one.line.open_fc for one in shares if row.applied_fc):
+    def _share_of(self, payment: Payment, row: PaymentRow, taken: list[Share]) -> Share:
+        """Turn one row into a share of the line it points at; `taken` is what earlier rows take already."""
+        entry, line = self._target(payment, row)
+        before = sum((one.amount for one in taken if one.line is line), ZERO)
+        before_fc = sum((one.amount_fc for one in taken if one.line is line), ZERO)
+        share = Share(entry, line, abs(row.applied), abs(row.applied_fc))
+        if not row.applied or share.amount > line.open - before or share.amount_fc > line.open_fc - before_fc:
             raise SapError(-10, "Applied amount is greater than the open balance of the document  [RCT2.SumApplied]")
-        if any(one.line.is_debit != (row.applied > 0) for one in shares):
+        if line.is_debit != (row.applied > 0):
             raise SapError(-10, "Applied amount has the wrong sign  [RCT2.SumApplied]")
-        return shares
+        return share
 
-    def _targets(self, payment: Payment, row: PaymentRow) -> list[tuple[Entry, EntryLine, Decimal]]:
+    def _target(self, payment: Payment, row: PaymentRow) -> tuple[Entry, EntryLine]:
         if row.kind == "it_Invoice":
             return self._of_document(payment, row, self.invoice(row.doc_entry))
         if row.kind == "it_CredItnote":
@@ -172,30 +162,27 @@ class Payments(Documents):
             return self._of_entry(payment, row)
         raise no_match()
 
-    def _of_document(self, payment: Payment, row: PaymentRow, document: Document) -> list[tuple[Entry, EntryLine, Decimal]]:
+    def _of_document(self, payment: Payment, row: PaymentRow, document: Document) -> tuple[Entry, EntryLine]:
         if document.card_code != payment.card_code:
             raise SapError(-5002, "Base document card and target document card do not match  [RCT2.DocEntry]")
         if self.switches.enable_branches and document.branch != payment.branch:
             raise SapError(-5002, "Ensure selected branch is the same as the branch of documents to be paid  [ORCT.BPLId]")
         self.payable(document)
-        if document.currency != payment.currency:
-            raise unbalanced()
-        if document.currency != self.local_currency and document.rate != payment.rate:
+        if document.currency != payment.currency or document.rate != payment.rate:
             raise unbalanced()
         row.doc_num = document.doc_num
         entry = self.journal[document.trans_id]
-        number = row.installment or 1
-        if number > len(document.installments) or number < 1:
+        if not 0 < row.installment <= len(document.installments):
             raise no_match()
-        line = entry.partner_lines[number - 1]
+        line = entry.partner_lines[row.installment - 1]
         if not line.open:
             raise closed_invoice()
-        return [(entry, line, line.open)]
+        return entry, line
 
-    def _of_entry(self, payment: Payment, row: PaymentRow) -> list[tuple[Entry, EntryLine, Decimal]]:
+    def _of_entry(self, payment: Payment, row: PaymentRow) -> tuple[Entry, EntryLine]:
         entry = self.journal.get(row.doc_entry)
-        wanted = {"it_Receipt": ("ttReceipt",), "it_JournalEntry": ("ttJournalEntry", "ttAllTransactions")}[row.kind]
-        if entry is None or row.doc_line >= len(entry.lines) or row.doc_line < 0 or entry.origin not in wanted:
+        wanted = {"it_Receipt": "ttReceipt", "it_JournalEntry": "ttJournalEntry"}[row.kind]
+        if entry is None or not 0 <= row.doc_line < len(entry.lines) or entry.origin != wanted:
             raise no_match()
         line = entry.lines[row.doc_line]
         if line.short_name != payment.card_code:
@@ -204,7 +191,7 @@ class Payments(Documents):
             raise closed_invoice()
         if (line.currency or self.local_currency) != payment.currency:
             raise unbalanced()
-        return [(entry, line, line.open)]
+        return entry, line
 
     # --- later life -----------------------------------------------------------------------------------------------
     def payment(self, doc_entry: int) -> Payment:

@@ -53,7 +53,7 @@ def post_document(desk: Desk, kind: str, body: Any) -> Document:
     desk.notify(kind, body, {partner.card_code})
     document = desk.books.add_document(
         kind, partner.card_code, specs, doc_date=day, due_date=fields.get("DocDueDate"), tax_date=fields.get("TaxDate"),
-        currency=currency, rate=fields.get("DocRate"), rounding=fields.get("RoundingDiffAmount", ZERO), branch=branch,
+        currency=currency, rate=desk.rate(fields.get("DocRate"), currency, day), rounding=fields.get("RoundingDiffAmount", ZERO), branch=branch,
         fields={key: value for key, value in fields.items() if key not in _HEAD},
     )  # fmt: skip
     for base in dict.fromkeys(one["BaseEntry"] for one in specs if kind == CREDIT_NOTES and one.get("BaseEntry")):

@@ -50,14 +50,12 @@ def _payment(desk: Desk, fields: dict[str, Any]) -> Payment:
     if desk.switches.cash_flow_required and not fields.get("CashFlowAssignments"):
         raise SapError(-5002, "Cash flow line item is missing  [OCFT.CFWId]")
     currency = desk.currency(fields.get("DocCurrency") or books.local_currency, partner, "ORCT")
-    foreign = currency != books.local_currency
     payment = Payment(
         partner.card_code, day, currency, fields.get("DueDate") or day, fields.get("TaxDate") or day,
         remarks=fields.get("Remarks"), transfer_reference=fields.get("TransferReference"),
         branch=desk.branch(fields.get("BPLID"), "ORCT"),
     )  # fmt: skip
-    if foreign:
-        payment.rate = fields.get("DocRate") or books.rate(currency, day)
+    payment.rate = desk.rate(fields.get("DocRate"), currency, day)
     payment.transfer_sum = books.rounded(fields.get("TransferSum", ZERO), currency)
     payment.cash_sum = books.rounded(fields.get("CashSum", ZERO), currency)
     payment.bank_charge = books.rounded(fields.get("BankChargeAmount", ZERO), currency)

@@ -85,11 +85,6 @@ class Partner(Stamped):
     balance: Decimal = ZERO
     fields: Fields = field(default_factory=dict)
 
-    @property
-    def currencies(self) -> list[Fields]:
-        """No restriction of currencies is kept."""
-        return []
-
 
 @dataclass(slots=True)
 class EntryLine:
@@ -161,6 +156,16 @@ class Entry:
     def partner_lines(self) -> list[EntryLine]:
         """The lines that stand on partners."""
         return [line for line in self.lines if line.is_partner]
+
+    @property
+    def reference2(self) -> str | None:
+        """The header's second reference, where markers stand."""
+        return self.fields.get("Reference2")
+
+    @property
+    def live(self) -> bool:
+        """Whether the entry stands: neither reversed nor itself a reversal."""
+        return not self.reversed_by and not self.reverses
 
     @property
     def printed(self) -> str:

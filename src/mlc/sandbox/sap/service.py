@@ -127,6 +127,8 @@ class SapService(Service):
             return self.writer.call(call)
         if call.name not in self.reader.sets:
             raise no_such_path()
+        if call.method != "GET" and call.name in self.switches.forbidden:
+            raise SapError(-6006, "You are not permitted to perform this action", 403)
         if call.key_text is None and call.method in ("GET", "POST"):
             return self.reader.many(call) if call.method == "GET" else self.writer.create(call)
         if call.key_text is None:

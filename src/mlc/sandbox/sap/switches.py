@@ -72,6 +72,8 @@ class SapSwitches:
     error_style: Literal["standard", "message_dict", "innererror"] = "standard"
     # Messages come in another language; codes and [TABLE.Field] tags stay.
     localised: bool = False
+    # Entity sets the user may only read: a write is 403/-6006.
+    forbidden: frozenset[str] = frozenset()
     # PATCH or DELETE of something absent: 404 with this code.
     patch_missing_code: Literal[-2028, -5002] = -2028
     # Addresses that answer 404/-1008 in this version, such as "CompanyService_GetFinancePeriods".

@@ -17,7 +17,10 @@ Chosen = int | str | Callable[[dict[str, Any]], bool]
 
 
 class Account(Payouts):
-    """One Stripe account in memory. Amounts are minor units; verbs return the id of what they made or moved."""
+    """One Stripe account in memory. Amounts are minor units; verbs return the id of what they made or moved.
+
+    Verbs called directly take no lock: where requests are served by other threads, play them over HTTP instead.
+    """
 
     def add_customer(self, name: str, email: str | None = None, **fields: Any) -> str:
         """Create a customer; `fields` are the API's parameters."""
@@ -63,6 +66,7 @@ class Account(Payouts):
             collection_method="charge_automatically",
             billing_reason="subscription_cycle",
             auto_advance=True,
+            status="draft",
             _lines=(),
             _subscription=subscription,
         )
@@ -88,6 +92,8 @@ class Account(Payouts):
 
     def all(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Return all objects of a kind, oldest first, whose fields have these values; `metadata` need only be contained."""
+        if kind not in self.tables:
+            raise Refusal(f"no such kind of object: {kind}", param="kind")
         table, wanted = self.tables[kind], fields.pop("metadata", {})
         shown = (show(self, table.rows[key[2]]) for key in table.order)
         return [

@@ -96,7 +96,7 @@ class Credits(Refunds):
         currency = invoice["currency"]
         if amount <= 0:
             raise Refusal("The amount of a credit note must be above 0.", param="amount")
-        if after > invoice["amount_paid"] - self.of(invoice, "post_payment_credit_notes_amount"):
+        if after > self.of(invoice, "amount_paid") - self.of(invoice, "post_payment_credit_notes_amount"):
             text = f"The sum of credit notes ({plain(amount, currency)} more) cannot exceed what the invoice asked for."
             raise Refusal(text, code="credit_note_amount_too_large", param="amount")
 

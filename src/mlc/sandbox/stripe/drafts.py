@@ -47,6 +47,7 @@ class Drafts(Ledger):
             collection_method=method,
             auto_advance=params.get("auto_advance") or None,
             metadata=self.merged(None, params.get("metadata", {})) or None,
+            status="draft",
             _lines=(),
             **fields,
         )
@@ -175,6 +176,9 @@ class Drafts(Ledger):
     def add_lines(self, ident: str, params: dict[str, Any]) -> Thing:
         """Add lines to a draft."""
         old = self.draft(ident, "You can only add lines to a draft invoice.")
+        if len(params["lines"]) > self.switches.lines_per_call:
+            most = self.switches.lines_per_call
+            raise Refusal(f"Array lines exceeded maximum {most} allowed elements.", param="lines", began=False)
         made: list[tuple[dict[str, Any], Thing | None]] = []
         for number, given in enumerate(params["lines"]):
             pending = None

@@ -140,7 +140,7 @@ class Refunds(Records):
             is_charge_refundable=kind.startswith("warning"),
             payment_method_details={
                 "type": "card",
-                "card": {"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"},
+                "card": {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4"},
             },
         )
         self.change(charge, disputed=True)

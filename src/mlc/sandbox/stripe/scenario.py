@@ -39,4 +39,6 @@ def play(account: Account, request: Request) -> Any:
         result = deed(*rest, **body)
     except AssertionError as error:
         raise Refusal(f"the books do not agree: {error}", status=500) from None
+    except (TypeError, ValueError) as error:
+        raise Refusal(f"{verb}{inspect.signature(deed)}: {error}") from None
     return account.read(result) if isinstance(result, str) else {"result": result}

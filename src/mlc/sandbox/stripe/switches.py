@@ -28,6 +28,7 @@ class StripeSwitches:
         settle_days: days until a charge's funds are available; 0 = at once.
         rates: currency -> rate to the account's default currency: such charges settle in the default currency.
         max_digits: most digits an amount may have (IDR always 12).
+        lines_per_call: most lines that one add_lines call may bring.
         line_digits: the divisibility rules of three-decimal currencies, ISK and UGX hold for every line, not only for totals.
         amount_with_quantity: a line may carry `amount` together with a `quantity` other than 1.
         due_both: accept `days_until_due` together with `due_date` (due_date wins); off, refuse.
@@ -65,6 +66,7 @@ class StripeSwitches:
     settle_days: int = 2
     rates: Mapping[str, str] = field(default_factory=dict)
     max_digits: int = 8
+    lines_per_call: int = 250
     line_digits: bool = True
     amount_with_quantity: bool = False
     due_both: bool = False

@@ -132,6 +132,11 @@ class SapSystem:
             if not rows or (not more and len(rows) < self.options.page_size):
                 return
 
+    @property
+    def date(self) -> str:
+        """Return the server's own Date header as of its last answer."""
+        return self._http.date
+
     def logout(self) -> None:
         """End the session unless it is kept for the next run; trouble with that is nobody's trouble."""
         if not self.session.open or self.session.kept:

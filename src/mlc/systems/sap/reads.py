@@ -35,6 +35,11 @@ class SapReads:
             self._ledger = wire.ledger(self.system.get("CompanyService_GetAdminInfo", method="POST"))
         return self._ledger
 
+    def company(self) -> dict[str, Any]:
+        """Return what SAP says of the company: its name and version."""
+        answer = self.system.get("CompanyService_GetCompanyInfo", method="POST")
+        return answer if isinstance(answer, dict) else {}
+
     def accounts(self, codes: Iterable[str]) -> dict[str, Account | None]:
         """Return configured code -> account, by Code or (segmented accounts) FormatCode; None where there is none."""
         missing = [code for code in dict.fromkeys(codes) if code not in self._accounts]

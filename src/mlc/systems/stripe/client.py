@@ -210,6 +210,11 @@ class StripeSystem:
                 hint="use a key of the mode that the tenant's `mode:` names",
             )
 
+    @property
+    def date(self) -> str:
+        """Return the server's own Date header as of its last answer."""
+        return self._http.date
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

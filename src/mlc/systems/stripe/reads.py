@@ -55,6 +55,11 @@ class StripeReads:
         for page in self.system.pages("/v1/events", {"types": list(EVENT_TYPES), "created": {"gte": created}}):
             yield [hint_of(row) for row in page]
 
+    def event(self, event_id: str) -> Hint | None:
+        """Return one event as a hint, None where Stripe does not keep it (any more)."""
+        body = self.system.find(f"/v1/events/{event_id}")
+        return hint_of(body) if body else None
+
     # --- payments ---------------------------------------------------------------------------------------------------
 
     def charges_since(self, created: int) -> Iterator[list[Hint]]:

@@ -223,6 +223,7 @@ def _finalized(command: PushInvoice, final: Answer, path: str) -> Recipe:
     data = {
         "doc_num": command.doc_num, "card_code": command.card_code, "pushed": command.amount.minor, "doc_total": command.doc_total,
         "currency": command.amount.currency, "expected": command.amount.minor, "explained": command.explained, "number": asked.number,
+        "sap_closed": False, "by": "",
     }  # fmt: skip
     if asked.total != command.amount or asked.due != command.amount:
         reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True)

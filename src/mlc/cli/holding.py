@@ -1,0 +1,199 @@
+"""mlc held: what waits for a person, and the person's decisions."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.render import age, amount_fields, fields_lines, moment
+from mlc.cli.session import Session, install_signals, simple
+from mlc.core.errors import ConfigError
+from mlc.core.keys import thing_of
+
+if TYPE_CHECKING:
+    from mlc.config import Settings, Tenant
+    from mlc.store.held import Held
+    from mlc.store.journal import Journal
+    from mlc.wiring import OpenTenant
+
+held_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What waits for a person: reason, candidates, the decision.")
+Wish = Annotated[str, typer.Argument(metavar="ID", help="The item: its id, its payment, or its invoice number.")]
+
+
+def item_of(held: Held) -> dict[str, Any]:
+    """Return a held item as scripts read it."""
+    return {
+        "id": held.name, "pass": held.pass_, "state": "dismissed" if held.dismissed else "held", "reason": held.reason, "text": held.text,
+        "candidates": list(held.candidates), "amount": amount_fields(held.amount), "since": moment(held.since) + " UTC",
+        **held.about,
+    }  # fmt: skip
+
+
+@held_app.command("list")
+def list_(
+    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    dismissed: Annotated[bool, typer.Option("--dismissed", help="Also those that were dismissed.")] = False,
+) -> None:  # fmt: skip
+    """List what is held, the oldest first."""
+    from mlc.cli.books import reading
+
+    def one(session: Session, settings: Settings, tenant_: Tenant) -> None:
+        with reading(settings, tenant_) as journal:
+            rows = []
+            for held in journal.held.all(dismissed=dismissed):
+                if json:
+                    session.voice.emit("item", tenant=tenant_.name, **item_of(held))
+                    continue
+                rows.append((thing_of(held.name), held.reason, held.amount or "", age(time.time() - held.since), held.text))
+            if rows:
+                session.voice.table(["id", "reason", "amount", "for", "what"], rows, right=(2,))
+            elif not json:
+                session.voice.say(f"{tenant_.name}: nothing is held")
+
+    _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one)
+
+
+@held_app.command("show")
+def show(
+    wish: Wish, config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
+) -> None:
+    """Show one item with everything known of it, and what can be done."""
+    from mlc.cli.books import reading
+
+    found: list[bool] = []
+
+    def one(session: Session, settings: Settings, tenant_: Tenant) -> None:
+        with reading(settings, tenant_) as journal:
+            for held in journal.held.search(wish):
+                found.append(True)
+                if json:
+                    session.voice.emit("item", tenant=tenant_.name, **item_of(held))
+                    continue
+                fields = {**item_of(held), "amount": held.amount or "-", "candidates": ", ".join(held.candidates) or "-"}
+                for line in fields_lines({name: value for name, value in fields.items() if value not in (None, "")}):
+                    session.voice.out(line)
+                session.voice.out(f"next: {_next_steps(held)}")
+
+    _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one, lambda: _must_be_found(found, wish))
+
+
+def _next_steps(held: Held) -> str:
+    thing = thing_of(held.name)
+    if "/post-payment/" in held.name:
+        return f"mlc held match {thing} DOCNUM, mlc replay {thing}, mlc replay {thing} --again, or mlc held dismiss {thing} --note TEXT"
+    return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"
+
+
+@held_app.command("match")
+def match(
+    wish: Annotated[str, typer.Argument(metavar="PAYMENT", help="The held payment (pi_... or ch_...).")],
+    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers, in the order they are paid.")],
+    config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
+    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0,
+) -> None:  # fmt: skip
+    """Say which invoices a held payment pays; the decision is kept and used first ever after."""
+    from mlc.engine.road import Options
+
+    found: list[bool] = []
+
+    def work(opened: OpenTenant) -> None:
+        from mlc.cli.passes import run_one
+        from mlc.passes.post_payments import NAME, PostPayments
+
+        items = [one for one in opened.journal.held.search(wish) if one.about.get("payment") and "/post-payment/" in one.name]
+        if not items:
+            return
+        found.append(True)
+        payment = str(items[0].about["payment"])
+        entries = _entries(opened, invoices)
+        if not dry_run:
+            opened.journal.decide(payment, {"invoices": entries, "numbers": invoices}, _who())
+        pass_ = PostPayments(opened.scene(), only=[payment])
+        session.codes.append(run_one(session, opened, NAME, Options(dry_run=dry_run, first_run=True), None, pass_))
+
+    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+    with session.guarded():
+        install_signals()
+        session.each_tenant(work, "mlc held match", create=False)
+        if not session.codes or found:
+            _must_be_found(found, wish)
+    session.end()
+
+
+def _entries(opened: OpenTenant, numbers: list[str]) -> list[int]:
+    """Return the DocEntries of invoice numbers; a number that several series use must be given as docentry:N."""
+    entries = []
+    for number in numbers:
+        if number.lower().startswith("docentry:") and number[9:].isdigit():
+            entries.append(int(number[9:]))
+            continue
+        if not number.isdigit():
+            raise ConfigError(f"{number} is no invoice number", hint="give DocNum as SAP shows it, or docentry:N")
+        found = [one for one in opened.sap.invoices_by_number([int(number)]) if not one.cancelled]
+        if len(found) != 1:
+            which = ", ".join(f"docentry:{one.doc_entry} ({one.card_code}, {one.doc_date})" for one in found) or "none"
+            raise ConfigError(f"SAP has {len(found)} invoices with the number {number}: {which}", hint="give the one that is meant as docentry:N")
+        entries.append(found[0].doc_entry)
+    return entries
+
+
+@held_app.command("dismiss")
+def dismiss(
+    wish: Wish, note: Annotated[str, typer.Option("--note", help="Why; it stands in the audit trail.")],
+    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    lock_timeout: o.LockTimeout = 0.0,
+) -> None:  # fmt: skip
+    """Let an item wait for nobody any more, with a note. Nothing is posted by that."""
+    from mlc.cli.books import reading
+
+    found: list[bool] = []
+
+    def one(session: Session, settings: Settings, tenant_: Tenant) -> None:
+        with reading(settings, tenant_) as journal:
+            for held in _one_of(journal, wish):
+                found.append(True)
+                journal.dismiss(held.name, note, _who())
+                session.voice.say(f"{tenant_.name}: {held.name} ({held.reason}) is dismissed")
+
+    _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one, lambda: _must_be_found(found, wish))
+
+
+def _one_of(journal: Journal, wish: str) -> list[Held]:
+    found = journal.held.search(wish)
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise ConfigError(f"{wish} may mean {len(found)} items: {names}", hint="give the whole id")
+    return found
+
+
+def _must_be_found(found: list[bool], wish: str) -> None:
+    if not found:
+        raise ConfigError(f"nothing is held for {wish}", hint="mlc held list shows what is")
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _each(options: o.Common, one: Any, after: Any = None) -> None:
+    def work(session: Session) -> None:
+        settings = session.settings()
+        for tenant in session.tenants(settings):
+            with session.guarded(f"{tenant.name}: "):
+                one(session, settings, tenant)
+        if after is not None and not session.codes:
+            after()
+
+    simple(options, work)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+    app.add_typer(held_app, name="held")

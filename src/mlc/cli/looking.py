@@ -1,0 +1,244 @@
+"""Commands that look and change nothing: ping and status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.render import age, moment
+from mlc.cli.session import Session
+from mlc.core import errors
+from mlc.core.errors import ConfigError, MlcError
+
+if TYPE_CHECKING:
+    from mlc.config import Settings, Tenant
+    from mlc.systems.sap.reads import SapReads
+
+_SKEW = 120.0
+
+
+class Checks:
+    """The lines of a ping: each ok, warn or fail, with what to do next."""
+
+    def __init__(self, session: Session, tenant: str) -> None:
+        self.session = session
+        self.tenant = tenant
+        self.rows: list[tuple[str, str, str]] = []
+
+    def add(self, state: str, what: str, text: str, code: int = errors.OK) -> None:
+        """Add a line."""
+        self.rows.append((what, state, text))
+        self.session.codes.append(code)
+        if self.session.options.json:
+            self.session.voice.emit("check", tenant=self.tenant, check=what, state=state, text=text, exit_code=code)
+
+    def attempt(self, what: str, look: Callable[[], str]) -> bool:
+        """Add a line from a look that says ok by returning, fail by raising."""
+        try:
+            self.add("ok", what, look())
+        except MlcError as error:
+            self.add("fail", what, f"{error.message}; {error.hint}" if error.hint else error.message, error.exit_code)
+            return False
+        return True
+
+
+def ping(
+    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
+) -> None:
+    """Log in and read at every end, and check what a first posting needs."""
+    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose))
+    with session.guarded():
+        settings = session.settings()
+        for one in session.tenants(settings):
+            checks = Checks(session, one.name)
+            with session.guarded(f"{one.name}: "):
+                _ping_sap(session, settings, one, checks)
+                _ping_stripe(session, settings, one, checks)
+            if not json and not quiet:
+                session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in checks.rows])
+    session.end()
+
+
+def _ping_sap(session: Session, settings: Settings, tenant: Tenant, checks: Checks) -> None:
+    from mlc.systems.sap.reads import SapReads
+    from mlc.wiring import Seams, rules_of, sap_system
+
+    seams = Session.seams or Seams()
+    sap: SapReads | None = None
+
+    def login() -> str:
+        nonlocal sap
+        sap = SapReads(sap_system(tenant, session.resolver(settings), seams))
+        company = sap.company()
+        return f"{company.get('CompanyName') or tenant.sap.company_db}, Service Layer {company.get('Version') or 'of unknown version'}"
+
+    if not checks.attempt("sap login", login) or sap is None:
+        return
+    reads, rules = sap, rules_of(tenant)
+    try:
+        local = reads.ledger().local_currency
+        iso = rules.iso(local)
+        if iso is None:
+            checks.add("fail", "sap currency", f'the local currency is {local!r}; say what it is in currencies: {{"{local}": EUR}}', errors.USAGE)
+        else:
+            checks.add("ok", "sap currency", f"{iso} ({local})" if iso != local else iso)
+        checks.attempt("sap invoices", lambda: _can_read(reads))
+        checks.attempt("sap marker", lambda: _marker(reads))
+        _accounts(tenant, reads, iso or "EUR", checks)
+        _period(tenant, reads, checks)
+        _skew("sap clock", reads.system.date, checks)
+        if reads.ledger().approvals:
+            checks.add("warn", "sap approvals", "approval procedures apply to the Service Layer: a payment may wait there as a draft")
+    finally:
+        reads.system.close()
+
+
+def _can_read(reads: SapReads) -> str:
+    from datetime import date
+
+    next(iter(reads.open_invoices(date(2000, 1, 1), 2**31 - 1, None)), None)
+    return "readable, with the amount paid to date"
+
+
+def _marker(reads: SapReads) -> str:
+    state = reads.prove_marker()
+    return f"{reads.marker_field} filters" + ("" if state == "proved" else " (no document carries one yet; the first own one completes the proof)")
+
+
+def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) -> None:
+    from mlc.config import account_for
+
+    stripe = tenant.stripe
+    wanted = {}
+    for name in ("clearing_account", "fee_account", "bank_account", "suspense_account"):
+        code = account_for(getattr(stripe, name, None), currency) if stripe is not None else None
+        if code:
+            wanted[f"stripe.{name}"] = code
+    found = reads.accounts(wanted.values()) if wanted else {}
+    for name, code in wanted.items():
+        account = found.get(code)
+        if account is None:
+            checks.add("fail", name, f"SAP has no account {code}", errors.USAGE)
+        elif not account.active or not account.postable:
+            checks.add("fail", name, f"{code} {account.name} cannot be posted to: inactive, frozen or locked for manual entries", errors.USAGE)
+        else:
+            checks.add("ok", name, f"{code} {account.name}")
+    if stripe is not None and "stripe.clearing_account" not in wanted:
+        checks.add("fail", "stripe.clearing_account", f"there is none for {currency}", errors.USAGE)
+
+
+def _period(tenant: Tenant, reads: SapReads, checks: Checks) -> None:
+    from datetime import datetime
+
+    today = datetime.now(tenant.zone).date()
+    periods = reads.periods()
+    if not periods:
+        checks.add("warn", "sap period", "this Service Layer does not tell posting periods; SAP refuses a closed one by itself")
+    elif any(one.first <= today <= one.last and one.open for one in periods):
+        checks.add("ok", "sap period", f"the period of {today} is open")
+    else:
+        checks.add("fail", "sap period", f"the period of {today} is closed or does not exist: payments of today would be held", errors.ATTENTION)
+
+
+def _skew(what: str, header: str, checks: Checks) -> None:
+    if not header:
+        return
+    skew = parsedate_to_datetime(header).timestamp() - time.time()
+    if abs(skew) > _SKEW:
+        checks.add("warn", what, f"differs from this machine's by {age(abs(skew))}")
+    else:
+        checks.add("ok", what, "agrees with this machine's")
+
+
+def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, checks: Checks) -> None:
+    from mlc.systems.stripe.client import StripeSystem
+    from mlc.wiring import Seams, stripe_system
+
+    if tenant.stripe is None:
+        return
+    seams = Session.seams or Seams()
+    stripe: StripeSystem | None = None
+
+    def login() -> str:
+        nonlocal stripe
+        stripe = stripe_system(tenant, session.resolver(settings), seams)
+        for path in ("/v1/customers", "/v1/invoices", "/v1/events"):
+            stripe.get(path, {"limit": 1})
+        return f"key accepted, customers, invoices and events readable, {tenant.mode} mode"
+
+    checks.attempt("stripe key", login)
+    if stripe is not None:
+        _skew("stripe clock", stripe.date, checks)
+        stripe.close()
+
+
+def status(
+    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
+) -> None:
+    """Show per tenant and pass the last success, counts, the oldest held item and how old the cursors are."""
+    from mlc.cli.session import simple
+
+    def work(session: Session) -> None:
+        settings = session.settings()
+        for one in session.tenants(settings):
+            with session.guarded(f"{one.name}: "):
+                _status(session, settings, one)
+
+    simple(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), work)
+
+
+def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
+    from mlc.cli.books import reading
+
+    with reading(settings, tenant) as journal:
+        now = time.time()
+        counts = journal.counts()
+        rows: list[list[Any]] = []
+        for run in journal.last_runs():
+            open_ = counts.get(run["pass"], {}).get("open", 0)
+            ended = "interrupted" if run["exit_code"] is None else str(run["exit_code"])
+            success = f"{age(now - run['success'])} ago" if run["success"] else "never"
+            rows.append([run["pass"], success, moment(run["started"]), ended, counts.get(run["pass"], {}).get("done", 0), open_])
+            if session.options.json:
+                session.voice.emit(
+                    "pass", tenant=tenant.name, **{"pass": run["pass"]}, last_success=run["success"], last_start=run["started"],
+                    exit_code=run["exit_code"], counts=run["counts"], intents=counts.get(run["pass"], {}), message=run["message"],
+                )  # fmt: skip
+        held, oldest, doubt = journal.held.count(), journal.held.oldest(), journal.in_doubt()
+        events = journal.cursor("stripe/events")
+        facts = {
+            "held": f"{held}" + (f", the oldest for {age(now - oldest)}" if oldest else ""),
+            "in doubt": str(doubt),
+            "newest Stripe event seen": f"{age(now - int(events))} old" if events and int(events) else "none yet",
+            "audit head": journal.audit.head()[:16],
+        }
+        if session.options.json:
+            session.voice.emit("status", tenant=tenant.name, held=held, oldest_held=oldest, in_doubt=doubt, audit_head=journal.audit.head())
+        elif not session.options.quiet:
+            session.voice.out(f"{tenant.name} ({tenant.sap.company_db}, {tenant.mode})")
+            session.voice.table(["pass", "last success", "last run (UTC)", "exit", "done", "open"], rows, right=(3, 4, 5))
+            for name, text in facts.items():
+                session.voice.out(f"  {name}: {text}")
+            for run in journal.last_runs():
+                if run["message"]:
+                    session.voice.out(f"  {run['pass']}: {run['message']}")
+            for pass_ in counts:
+                if journal.cursor(f"tripped/{pass_}"):
+                    session.voice.out(f"  {pass_} is stopped by a safety limit: look, then run it once with --accept-limit")
+        waits = [since for since in (oldest, journal.oldest_refused()) if since is not None]
+        if waits and now - min(waits) > settings.alert_after.total_seconds():
+            session.codes.append(errors.ATTENTION)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+    app.command("ping")(ping)
+    app.command("status")(status)
+
+
+__all__ = ["ConfigError", "register"]

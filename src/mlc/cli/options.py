@@ -1,0 +1,41 @@
+"""The options that many commands share, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[Path | None, typer.Option("--config", help="Configuration file; see README for where it is looked for.")]
+Tenants = Annotated[list[str] | None, typer.Option("--tenant", help="Only this tenant; repeatable. None means every tenant.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Decide and show, but write nothing anywhere.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout for scripts, one object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say errors only.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say every request; twice: traces of defects.")]
+Since = Annotated[str | None, typer.Option("--since", help="Look back to this day (YYYY-MM-DD), never before start_date.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many documents in this run.")]
+LockTimeout = Annotated[float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another run to end.")]
+AcceptLimit = Annotated[bool, typer.Option("--accept-limit", help="Go on once in spite of a safety limit.")]
+FirstRun = Annotated[bool, typer.Option("--first-run", help="Yes, this pass may write for the first time.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command knows about how to speak and where to look."""
+
+    config: Path | None = None
+    tenants: tuple[str, ...] = ()
+    json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    lock_timeout: float = 0.0
+
+
+def common(
+    config: Path | None = None, tenants: list[str] | None = None, *, json: bool = False, quiet: bool = False, verbose: int = 0,
+    lock_timeout: float = 0.0,
+) -> Common:  # fmt: skip
+    """Gather the shared options of a command."""
+    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout)

@@ -1,0 +1,133 @@
+"""The passes as commands: sync-customers, push-invoices, post-payments, run, replay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.render import item_line
+from mlc.cli.session import Session, install_signals, parse_day
+from mlc.core import errors
+
+if TYPE_CHECKING:
+    from mlc.engine.report import Report
+    from mlc.engine.road import Options
+    from mlc.wiring import OpenTenant
+
+_STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT, errors.SECRET_STORE}
+
+
+def run_passes(session: Session, names: Iterable[str], options: Options, since: date | None) -> None:
+    """Run passes over every tenant in the safe order."""
+    install_signals()
+
+    def work(opened: OpenTenant) -> None:
+        ended: list[int] = []
+        for name in names:
+            if name == "push-invoices" and _STOPS_PUSH & set(ended):
+                session.voice.say(f"{opened.tenant.name} push-invoices: skipped, because an earlier pass did not end well", "yellow")
+                continue
+            ended.append(run_one(session, opened, name, options, since))
+        session.codes += ended
+
+    session.each_tenant(work, f"mlc {' '.join(names)}")
+
+
+def run_one(session: Session, opened: OpenTenant, name: str, options: Options, since: date | None, pass_: Any = None) -> int:
+    """Run one pass over one tenant and tell how it went; returns its code."""
+    from dataclasses import replace
+
+    from mlc.wiring import PASSES
+
+    road = opened.road(name, replace(options))
+    report = road.report
+    report.tell = lambda item: session.voice.item(item, report)
+    road.options.ask = (lambda plan: _ask(session, plan)) if sys.stdin.isatty() and not session.options.json else None
+    opened.journal.begin_run(opened.tenant.name, name, dry_run=options.dry_run)
+    code = errors.FAILED
+    try:
+        road.run(pass_ or PASSES[name](opened.scene(since)))
+        code = report.exit_code
+    except KeyboardInterrupt:
+        code = errors.INTERRUPTED
+        raise
+    except BaseException:
+        code = errors.TERMINATED
+        raise
+    finally:
+        opened.journal.end_run(name, code, dict(report.counts), "; ".join(report.messages))
+    session.voice.summary(report)
+    return report.exit_code
+
+
+def _ask(session: Session, report: Report) -> bool:
+    session.voice.say(f"This is the first writing run of {report.pass_} for {report.tenant}: {report.counts['planned']} documents, see above.")
+    return typer.prompt("Type yes to write them", default="no", err=True).strip().lower() == "yes"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+
+    def command(name: str, passes: tuple[str, ...], text: str) -> None:
+        def body(
+            config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
+            verbose: o.Verbose = 0, since: o.Since = None, limit: o.Limit = None, lock_timeout: o.LockTimeout = 0.0,
+            accept_limit: o.AcceptLimit = False, first_run: o.FirstRun = False,
+        ) -> None:  # fmt: skip
+            from mlc.engine.road import Options
+
+            session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+            with session.guarded():
+                options = Options(dry_run=dry_run, limit=limit, accept_limit=accept_limit, first_run=first_run)
+                run_passes(session, passes, options, parse_day(since))
+            session.end()
+
+        app.command(name, help=text)(body)
+
+    command("sync-customers", ("sync-customers",), "Business partners of SAP to customers at Stripe: link, create, update.")
+    command("push-invoices", ("push-invoices",), "SAP invoices to Stripe, and their later life: paid elsewhere, credited, cancelled.")
+    command("post-payments", ("post-payments",), "Stripe payments to SAP as incoming payments; refunds and disputes are held.")
+    command(
+        "run", ("post-payments", "sync-customers", "push-invoices"),
+        "Every pass in the safe order: post-payments, sync-customers, push-invoices.",
+    )  # fmt: skip
+    app.command("replay")(replay)
+
+
+def replay(
+    wish: Annotated[str | None, typer.Argument(metavar="ID", help="An intent, a payment, an event, an invoice number.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Everything that a system refused.")] = False,
+    held: Annotated[bool, typer.Option("--held", help="Everything that waits for a person.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="A person decides: do it anew although it is finished or in doubt.")] = False,
+    config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
+    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, accept_limit: o.AcceptLimit = False,
+) -> None:  # fmt: skip
+    """Do again one thing that failed or was held: an intent, a payment, an event, an invoice."""
+    from mlc.cli.replaying import replay_in
+    from mlc.engine.road import Options
+
+    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+    with session.guarded():
+        if wish is None and not (failed or held):
+            raise errors.ConfigError("mlc replay wants an ID, --failed or --held", hint="`mlc held list` and `mlc status` name them")
+        if again and wish is None:
+            raise errors.ConfigError("--again is a decision about one thing", hint="give its ID")
+        install_signals()
+        options = Options(dry_run=dry_run, accept_limit=accept_limit, first_run=True)
+        found: list[bool] = []
+
+        def work(opened: OpenTenant) -> None:
+            found.append(replay_in(session, opened, wish, failed=failed, held=held, again=again, options=options))
+
+        session.each_tenant(work, f"mlc replay {wish or ''}".strip())
+        if wish is not None and found and not any(found):
+            raise errors.ConfigError(f"nothing is known of {wish}", hint="`mlc held list --json` gives the ids, `mlc audit list` the names")
+    session.end()
+
+
+__all__ = ["item_line", "register", "run_one", "run_passes"]

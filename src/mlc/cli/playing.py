@@ -1,0 +1,198 @@
+"""mlc demo and mlc sandbox: the whole loop without an account, a configuration or a secret."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.session import Session, install_signals, simple
+from mlc.core.errors import ConfigError, UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from mlc.sandbox.server import Served
+    from mlc.sandbox.world import World
+
+_SECRETS = {"sap.password": "sandbox", "stripe.key": "sk_test_mlcsandbox"}  # of the simulated systems only
+
+
+def write_config(folder: Path, sap_url: str, stripe_url: str, state: Path) -> Path:
+    """Write a configuration for the sandbox; its secrets are no secrets, but kept and referred to like real ones."""
+    for name, value in _SECRETS.items():
+        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(value)
+    text = f"""# Written by mlc for the simulated systems; nothing in it is secret.
+state: {state}
+tenants:
+  sandbox:
+    timezone: UTC
+    start_date: {date.today() - timedelta(days=60)}
+    first_run: go
+    sap:
+      url: {sap_url}/b1s/v2
+      company_db: SBODEMO
+      username: manager
+      password: {{file: {folder.resolve()}/sap.password}}
+      timeout: {{write: 20}}
+      settle_seconds: 5
+    stripe:
+      url: {stripe_url}
+      secret_key: {{file: {folder.resolve()}/stripe.key}}
+      clearing_account: "1361"
+      fee_account: "6855"
+      bank_account: "1200"
+      suspense_account: "1590"
+"""
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+@contextmanager
+def _serving(world: World, sap_port: int = 0, stripe_port: int = 0) -> Iterator[tuple[Served, Served]]:
+    from mlc.sandbox.server import Served
+
+    try:
+        sap, stripe = Served(world.sap, sap_port).start(), Served(world.stripe, stripe_port).start()
+    except OSError as error:
+        raise ConfigError(f"the sandbox cannot listen on 127.0.0.1: {error.strerror}", hint="give other ports") from error
+    try:
+        yield sap, stripe
+    finally:
+        sap.stop()
+        stripe.stop()
+
+
+def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
+    """Run every pass against simulated systems over real HTTP; needs no account, no config, no secrets."""
+
+    def work(session: Session) -> None:
+        from mlc.sandbox.world import World
+
+        began = time.monotonic()
+        world = World.small()
+        with tempfile.TemporaryDirectory(prefix="mlc-demo-") as folder, _serving(world) as (sap, stripe):
+            path = write_config(Path(folder), sap.url, stripe.url, Path(folder) / "mlc.db")
+            say = session.voice.say
+            say(f"A small company: SAP Business One at {sap.url}, Stripe at {stripe.url} (both simulated, over real HTTP).")
+            say(f"{len(world.invoices)} invoices are open in SAP, nothing is at Stripe yet.\n")
+            say("1. mlc run: the invoices go to Stripe", "bold")
+            _pass(session, path)
+            say("\n2. The customers pay, in their ways:", "bold")
+            for line in world.pay_in_every_way():
+                say(f"   {line}")
+            say("\n3. mlc run: the payments come back to SAP", "bold")
+            _pass(session, path)
+            say("\n4. The debit arrives; mlc run once more, and once more: nothing happens twice", "bold")
+            for intent in [one["id"] for one in world.stripe.account.all("payment_intent") if one["status"] == "processing"]:
+                world.stripe.account.settle_late(intent)
+            _pass(session, path)
+            _pass(session, path)
+            _books(session, world)
+            world.sap.books.check()
+            world.stripe.account.check()
+        say(f"\nThat took {time.monotonic() - began:.1f} seconds. The payment nobody could explain is held, not guessed: in a real set-up `mlc held list` shows it.")
+        say("Next: `mlc sandbox` serves these systems for you to play with; `mlc init` begins with your own.")
+
+    simple(o.common(json=json, verbose=verbose), work)
+
+
+def _pass(session: Session, path: Path) -> None:
+    """Run all passes as `mlc run` would, and tell what it tells."""
+    from mlc.cli.passes import run_passes
+    from mlc.engine.road import Options
+    from mlc.wiring import RUN_ORDER
+
+    inner = Session(o.common(path, json=session.options.json, verbose=session.options.verbose))
+    run_passes(inner, RUN_ORDER, Options(), None)
+    bad = [code for code in inner.codes if code not in (0, 3)]
+    if bad:
+        raise UnexpectedAnswerError(f"a pass of the demo ended with {bad[0]}")
+
+
+def _books(session: Session, world: World) -> None:
+    """Set both systems' own books side by side; mlc's journal is not asked."""
+    rows = world.proof()
+    in_sap, collected = world.clearing()
+    unexplained = collected - in_sap
+    tied = all(row["open_in_sap"] == row["left_at_stripe"] for row in rows)
+    if session.options.json:
+        session.voice.emit("books", invoices=[{name: str(value) for name, value in row.items()} for row in rows],
+                           clearing_in_sap=str(in_sap), collected_at_stripe=str(collected), held=str(unexplained), tied=tied)  # fmt: skip
+    else:
+        session.voice.say("\nBoth books, read from the two systems themselves:", "bold")
+        session.voice.table(
+            ["invoice", "customer", "open in SAP", "left at Stripe", "Stripe says", ""],
+            [
+                (row["number"], row["customer"], f"{row['open_in_sap']:.2f}", f"{row['left_at_stripe']:.2f}", row["status"],
+                 "=" if row["open_in_sap"] == row["left_at_stripe"] else "DIFFERS")
+                for row in rows
+            ],
+            right=(2, 3),
+        )  # fmt: skip
+        session.voice.out(f"collected by Stripe {collected:.2f} = clearing account 1361 in SAP {in_sap:.2f} + held for a person {unexplained:.2f}")
+    if not tied or unexplained != 42:
+        raise UnexpectedAnswerError("the books of the demo do not tie")
+
+
+def sandbox(
+    folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
+    sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
+    stripe_port: Annotated[int, typer.Option("--stripe-port", min=0, max=65535, help="0 takes any free port.")] = 0,
+    quiet: o.Quiet = False,
+) -> None:
+    """Serve the simulated systems on loopback until stopped, and write a ready config.yaml for them."""
+
+    def work(session: Session) -> None:
+        from mlc.sandbox.world import World
+
+        install_signals()
+        world = World.small()
+        with _serving(world, sap_port, stripe_port) as (sap, stripe):
+            path = _written(folder, sap, stripe)
+            say = session.voice.say
+            say(f"SAP Business One  {sap.url}/b1s/v2   company SBODEMO, user manager, password sandbox")
+            say(f"Stripe            {stripe.url}   key sk_test_mlcsandbox")
+            say(f"configuration     {path}")
+            say("")
+            say(f"In another terminal:  mlc run --config {path}")
+            say("Let a customer pay:   curl -s -X POST -H 'Content-Type: application/json' \\")
+            say(f"                        -d '{{\"invoice\": \"in_...\"}}' {stripe.url}/sandbox/pay")
+            say("Ctrl-C ends it; everything in it is forgotten then.")
+            sys.stderr.flush()
+            _wait()
+
+    simple(o.common(quiet=quiet), work)
+
+
+def _written(folder: Path, sap: Served, stripe: Served) -> Path:
+    """Write the configuration; a state of an earlier sandbox is moved out of its way, because that world is gone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = (folder / f"state-{os.getpid()}.db").resolve()
+        path = write_config(folder, sap.url, stripe.url, state)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}", hint="give another folder with --dir") from error
+    return path
+
+
+def _wait() -> None:
+    """Wait until somebody ends it."""
+    import threading
+
+    threading.Event().wait()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+    app.command("demo")(demo)
+    app.command("sandbox")(sandbox)

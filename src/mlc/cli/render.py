@@ -1,0 +1,175 @@
+"""Every sentence and table that people read, and the JSON Lines that scripts read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from mlc.core import errors
+from mlc.core.money import Money, exponent
+from mlc.engine.report import STATES, Item, Report
+
+SCHEMA = "mlc/1"
+_SIGNS = {"done": "+", "planned": ">", "held": "!", "refused": "x", "in_doubt": "?"}
+_COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "red", "in_doubt": "magenta"}
+
+
+class Voice:
+    """Where a command speaks: work on stdout, everything else on stderr; colour only at a terminal that wants it."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: int = 0) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+
+    # --- machines ---------------------------------------------------------------------------------------------------
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Write one JSON object on stdout."""
+        _write(sys.stdout, json.dumps({"schema": SCHEMA, "type": kind, **fields}, ensure_ascii=False, default=str))
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def say(self, text: str, style: str = "") -> None:
+        """Say a line on stderr, unless quiet."""
+        if not self.quiet:
+            _write(sys.stderr, _styled(text, style, sys.stderr))
+
+    def out(self, text: str) -> None:
+        """Write a line of work on stdout."""
+        _write(sys.stdout, text)
+
+    def detail(self, text: str) -> None:
+        """Say a request at -v."""
+        if self.verbose:
+            _write(sys.stderr, _styled(f"  {text}", "dim", sys.stderr))
+
+    def error(self, error: errors.MlcError, where: str = "") -> None:
+        """Say what went wrong and what to do next, always."""
+        _write(sys.stderr, _styled(f"error: {where}{error.message}", "red", sys.stderr))
+        if error.hint and error.hint not in error.message:
+            _write(sys.stderr, f"  next: {error.hint}")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
+        """Write a table on stdout, wrapped to the terminal (80 columns where there is none)."""
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(str(cell)) for cell in row))
+        Console(file=sys.stdout, highlight=False, no_color=not _colour(sys.stdout)).print(table)
+
+    # --- passes -----------------------------------------------------------------------------------------------------
+
+    def item(self, item: Item, report: Report) -> None:
+        """Tell one item as it happens."""
+        if self.as_json:
+            self.emit("item", **item_fields(item), run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_})
+            return
+        loud = item.state != "done" or self.verbose
+        if item.state == "held" and not item.news and not self.verbose:
+            return
+        if loud and not self.quiet:
+            self.say(item_line(item), _COLOURS[item.state])
+
+    def summary(self, report: Report) -> None:
+        """Tell how a pass ended: one line for people, one object for scripts."""
+        if self.as_json:
+            counts = {name: report.counts[name] for name in ("seen", *STATES, "unchanged")}
+            self.emit(
+                "summary", run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_}, dry_run=report.dry_run, counts=counts,
+                amounts=dict(report.amounts), exponents={one: exponent(one) for one in report.amounts},
+                exit_code=report.exit_code, message="; ".join(report.messages), audit_head=report.audit_head,
+            )  # fmt: skip
+        for message in report.messages:
+            _write(sys.stderr, _styled(f"error: {report.tenant} {report.pass_}: {message}", "red", sys.stderr))
+            if report.hint:
+                _write(sys.stderr, f"  next: {report.hint}")
+        if not self.as_json:
+            self.say(summary_line(report))
+
+
+def item_fields(item: Item) -> dict[str, Any]:
+    """Return an item as scripts read it."""
+    receipt = item.receipt
+    return {
+        "id": item.id, "target": item.target, "action": item.action, "state": item.state, "reason": item.reason or None,
+        "text": item.text or item.says,
+        "receipt": {"system": receipt.system, "object": receipt.object, "id": receipt.id, "number": receipt.number} if receipt else None,
+        "amount": amount_fields(item.amount), "candidates": list(item.candidates), **item.about,
+    }  # fmt: skip
+
+
+def amount_fields(amount: Money | None) -> dict[str, Any] | None:
+    """Return money as scripts read it: whole minor units of ISO 4217."""
+    return {"minor": amount.minor, "currency": amount.currency, "exponent": exponent(amount.currency)} if amount else None
+
+
+def item_line(item: Item) -> str:
+    """Return an item as a line for people."""
+    amount = f" {item.amount}" if item.amount else ""
+    if item.state == "held":
+        return f"{_SIGNS['held']} held {item.reason}{amount}: {item.text}"
+    tail = f" -> {item.receipt}" if item.receipt else (f": {item.reason} {item.text}".rstrip() if item.reason or item.text else "")
+    return f"{_SIGNS[item.state]} {item.state.replace('_', ' ')} {item.says}{amount}{tail}"
+
+
+def summary_line(report: Report) -> str:
+    """Return how a pass ended, in one line."""
+    counts = [f"{report.counts[name]} {name.replace('_', ' ')}" for name in STATES if report.counts[name]]
+    if report.counts["adopted"]:
+        counts.append(f"{report.counts['adopted']} found done")
+    amounts = ", ".join(str(Money(minor, currency)) for currency, minor in sorted(report.amounts.items()))
+    told = ", ".join(counts) or "nothing to do"
+    dry = " (dry run)" if report.dry_run else ""
+    seen = f"; {report.counts['seen']} seen, {report.counts['unchanged']} unchanged"
+    code = f"; exit {report.exit_code}" if report.exit_code else ""
+    return f"{report.tenant} {report.pass_}{dry}: {told}{f' ({amounts})' if amounts else ''}{seen}{code}; audit {report.audit_head[:12]}"
+
+
+def age(seconds: float) -> str:
+    """Return a duration as people say it."""
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {word}"
+    return f"{max(0, int(seconds))} s"
+
+
+def moment(seconds: float | None) -> str:
+    """Return a moment as people read it, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else "-"
+
+
+def fields_lines(fields: Mapping[str, object]) -> list[str]:
+    """Return name-value lines, aligned."""
+    width = max((len(name) for name in fields), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except UnicodeEncodeError:  # LANG=C: show what can be shown
+        stream.write(text.encode("ascii", "backslashreplace").decode() + "\n")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _colour(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+_CODES = {"red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+def _styled(text: str, style: str, stream: TextIO) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and _colour(stream) else text

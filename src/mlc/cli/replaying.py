@@ -1,0 +1,135 @@
+"""What `mlc replay` and `mlc held match` do: find the thing a person means, and send it down the road once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mlc.cli.passes import run_one
+from mlc.core.commands import DropDraft, PostPayment, PushInvoice
+from mlc.core.intents import Intent, Plan
+from mlc.core.keys import thing_of
+from mlc.passes.post_payments import NAME as POST
+from mlc.passes.post_payments import PostPayments
+from mlc.passes.push_invoices import NAME as PUSH
+from mlc.passes.push_invoices import PushInvoices
+
+if TYPE_CHECKING:
+    from mlc.cli.session import Session
+    from mlc.engine.road import Options
+    from mlc.store.journal import Stored
+    from mlc.wiring import OpenTenant
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What a replay is about, sorted by the pass that decides it."""
+
+    payments: list[str] = field(default_factory=list)
+    documents: list[int] = field(default_factory=list)
+    others: list[Stored] = field(default_factory=list)
+    finished: list[Stored] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.payments or self.documents or self.others or self.finished)
+
+
+def replay_in(
+    session: Session, opened: OpenTenant, wish: str | None, *, failed: bool, held: bool, again: bool, options: Options
+) -> bool:  # fmt: skip
+    """Replay one thing, or all that failed or are held, in one tenant; False where nothing of it is known there."""
+    wanted = Wanted()
+    if wish is not None:
+        _find(opened, wish, wanted, again=again)
+    if failed:
+        for stored in opened.journal.intents(state="refused"):
+            if stored.code != "withdrawn" and opened.journal.held.get(stored.name) is None:
+                _sort(stored, wanted)
+    if held:
+        for item in opened.journal.held.all():
+            _by_about(item.name, item.about, wanted, opened)
+    for stored in wanted.finished:
+        receipt = f": {stored.receipt}" if stored.receipt else ""
+        session.voice.say(f"{stored.name} is done{receipt}; give --again to do it anew")
+    _drop_waiting_drafts(opened, wanted)
+    scene = opened.scene()
+    if wanted.payments:
+        insist = wanted.payments if again else []
+        pass_ = PostPayments(scene, only=dict.fromkeys(wanted.payments), insist=insist)
+        session.codes.append(run_one(session, opened, POST, options, None, pass_))
+    if wanted.others:
+        session.codes.append(run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others)))
+    if wanted.documents:
+        push = PushInvoices(scene, only=wanted.documents, insist=again)
+        session.codes.append(run_one(session, opened, PUSH, options, None, push))
+    return bool(wanted)
+
+
+def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None:
+    journal = opened.journal
+    if wish.startswith("evt_"):
+        hint = opened.stripe.event(wish)
+        if hint is not None and hint.payment:
+            wanted.payments.append(hint.payment)
+        return
+    for item in journal.held.search(wish):
+        _by_about(item.name, item.about, wanted, opened)
+    for stored in journal.search(wish):
+        if stored.state == "done" and not again:
+            wanted.finished.append(stored)
+        else:
+            _sort(stored, wanted)
+    if not wanted and wish.startswith(("pi_", "ch_", "py_")):
+        wanted.payments.append(wish)
+    if not wanted and wish.isdigit():
+        wanted.documents += [one.doc_entry for one in opened.sap.invoices_by_number([int(wish)])]
+
+
+def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTenant) -> None:
+    verb = name.split("/")[1]
+    if verb == "post-payment":
+        wanted.payments.append(str(about.get("payment") or thing_of(name)))
+    elif verb == "push-invoice" and "doc_entry" in about:
+        wanted.documents.append(int(about["doc_entry"]))
+    else:
+        stored = opened.journal.find(name)
+        if stored is not None and stored.state != "done":
+            wanted.others.append(stored)
+
+
+def _sort(stored: Stored, wanted: Wanted) -> None:
+    if isinstance(stored.command, PostPayment):
+        wanted.payments.append(stored.command.payment)
+    elif isinstance(stored.command, PushInvoice):
+        wanted.documents.append(stored.command.doc_entry)
+    elif not isinstance(stored.command, DropDraft):
+        wanted.others.append(stored)
+
+
+def _drop_waiting_drafts(opened: OpenTenant, wanted: Wanted) -> None:
+    """Refuse what waits for approval in SAP: the draft decides it, a second posting would double it."""
+    from mlc.core.keys import marker
+
+    waiting = [one for one in wanted.payments if opened.journal.held.search(one)]
+    held = {one: item.reason for one in waiting for item in opened.journal.held.search(one)}
+    stuck = [one for one, reason in held.items() if reason == "awaiting_approval"]
+    if stuck:
+        drafts = opened.sap.drafts_by_marker([marker(one) for one in stuck])
+        wanted.payments = [one for one in wanted.payments if marker(one) not in drafts]
+
+
+@dataclass(slots=True)
+class Once:
+    """A pass that wishes stored commands once more: their recipes read again whatever guards money."""
+
+    name: str
+    stored: list[Stored]
+
+    def gather(self) -> Iterator[list[Stored]]:
+        """Yield what was asked for."""
+        yield self.stored
+
+    def decide(self, facts: list[Stored]) -> Plan:
+        """Wish it again."""
+        return Plan([Intent(one.name, one.command, one.lane, one.amount, one.says, anew=True) for one in facts], seen=len(facts))

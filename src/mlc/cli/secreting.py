@@ -1,0 +1,123 @@
+"""mlc secret: secrets into and out of the store; values are never on the command line and never printed."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.session import Session, simple
+from mlc.core.errors import ConfigError, MlcError
+
+if TYPE_CHECKING:
+    from mlc.config import Settings, Tenant
+    from mlc.secrets import Resolver
+
+secret_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Secrets in the store the configuration names.")
+TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant as the configuration names it.")]
+SecretName = Annotated[str, typer.Argument(metavar="NAME", help="For example sap.password or stripe.secret_key.")]
+
+
+def references(tenant: Tenant) -> dict[str, object]:
+    """Return the secrets a tenant needs now, with what the configuration refers to (None = the store)."""
+    found: dict[str, object] = {"sap.password": tenant.sap.password}
+    if tenant.stripe is not None:
+        found["stripe.secret_key"] = tenant.stripe.secret_key
+    return found
+
+
+def _known(settings: Settings, tenant: str, name: str) -> None:
+    from mlc.secrets import NAMES
+
+    settings.select([tenant])
+    if name not in NAMES:
+        raise ConfigError(f"{name} is no secret mlc knows", hint=f"one of {', '.join(NAMES)}")
+
+
+@secret_app.command("set")
+def set_(tenant: TenantName, name: SecretName, config: o.Config = None, quiet: o.Quiet = False) -> None:
+    """Store one secret; asked for twice without echo, or read from standard input."""
+
+    def work(session: Session) -> None:
+        settings = session.settings()
+        _known(settings, tenant, name)
+        session.resolver(settings).set_secret(tenant, name, _typed(f"{name} of {tenant}"))
+        session.voice.say(f"stored {name} of {tenant}. Next: mlc secret check, then mlc ping")
+
+    simple(o.common(config, quiet=quiet), work)
+
+
+def _typed(what: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first, second = getpass.getpass(f"{what}: "), getpass.getpass("once more: ")
+    if first != second:
+        raise ConfigError("the two entries differ; nothing was stored", hint="try again")
+    return first
+
+
+@secret_app.command("list")
+def list_(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
+    """List which secrets each tenant needs and where they are looked for; never their values."""
+    _each(o.common(config, tenant, json=json), resolve=False)
+
+
+@secret_app.command("check")
+def check(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
+    """Find every secret exactly as a timer would, without asking anybody."""
+    _each(o.common(config, tenant, json=json), resolve=True)
+
+
+def _each(options: o.Common, *, resolve: bool) -> None:
+    def work(session: Session) -> None:
+        settings = session.settings()
+        resolver = session.resolver(settings)
+        rows = []
+        for tenant in session.tenants(settings):
+            for name, reference in references(tenant).items():
+                where = resolver.where(tenant.name, name, reference)  # type: ignore[arg-type]
+                state = _state(session, resolver, tenant, name, reference) if resolve else ""
+                rows.append((tenant.name, name, where, state))
+                if options.json:
+                    session.voice.emit("secret", tenant=tenant.name, name=name, where=where, **({"state": state} if resolve else {}))
+        if not options.json:
+            columns = ["tenant", "secret", "looked for in", *(["found"] if resolve else [])]
+            session.voice.table(columns, [row if resolve else row[:3] for row in rows])
+
+    simple(options, work)
+
+
+def _state(session: Session, resolver: Resolver, tenant: Tenant, name: str, reference: object) -> str:
+    try:
+        resolver.resolve(tenant.name, name, reference)  # type: ignore[arg-type]
+    except MlcError as error:
+        session.voice.error(error)
+        session.codes.append(error.exit_code)
+        return "no"
+    return "yes"
+
+
+@secret_app.command("rm")
+def rm(
+    tenant: TenantName, name: SecretName, config: o.Config = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal.")] = False,
+) -> None:  # fmt: skip
+    """Remove one secret from the store."""
+
+    def work(session: Session) -> None:
+        settings = session.settings()
+        _known(settings, tenant, name)
+        if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {name} of {tenant}?", err=True):
+            raise ConfigError("nothing was removed")
+        removed = session.resolver(settings).remove(tenant, name)
+        session.voice.say(f"removed {name} of {tenant}" if removed else f"{name} of {tenant} was not in the store")
+
+    simple(o.common(config), work)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+    app.add_typer(secret_app, name="secret")

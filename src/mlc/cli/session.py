@@ -1,0 +1,138 @@
+"""What a command does around its work: load the configuration, open tenants one after another, turn errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from mlc.cli.options import Common
+from mlc.cli.render import Voice
+from mlc.core import errors
+from mlc.core.errors import ConfigError, MlcError
+
+if TYPE_CHECKING:
+    from mlc.config import Settings, Tenant
+    from mlc.secrets import Resolver
+    from mlc.wiring import OpenTenant, Seams
+
+
+class Terminated(BaseException):
+    """SIGTERM came: what is in flight is heard and written down, then the program ends with 143."""
+
+
+def on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an exception the road knows how to end with."""
+    raise Terminated
+
+
+class Session:
+    """One command's run over the configured tenants."""
+
+    seams: Seams | None = None  # the demo and tests put their own in place
+
+    def __init__(self, options: Common) -> None:
+        self.options = options
+        self.voice = Voice(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
+        self.codes: list[int] = []
+
+    def settings(self) -> Settings:
+        """Load the configuration. Raises ConfigError, NoStateError."""
+        from mlc.config import load
+        from mlc.wiring import refuse_shared_companies
+
+        settings = load(self.options.config, os.environ)
+        refuse_shared_companies(settings)
+        return settings
+
+    def tenants(self, settings: Settings) -> list[Tenant]:
+        """Return the tenants this command is about."""
+        chosen = settings.select(list(self.options.tenants))
+        for tenant in chosen:
+            if not tenant.sap.verify_tls:
+                self.voice.say(f"warning: {tenant.name}: SAP's certificate is not checked (verify_tls: false)", "yellow")
+        return chosen
+
+    def resolver(self, settings: Settings) -> Resolver:
+        """Return what finds secrets."""
+        from mlc.secrets import Resolver
+
+        return Resolver(settings.secrets, os.environ, tty=sys.stdin.isatty() and sys.stderr.isatty())
+
+    def each_tenant(self, work: Callable[[OpenTenant], None], holder: str, *, create: bool = True) -> None:
+        """Do the work for each tenant; one tenant's failure never stops the others."""
+        settings = self.settings()
+        for tenant in self.tenants(settings):
+            with self.guarded(f"{tenant.name}: "), self.opened(settings, tenant, holder, create=create) as opened:
+                work(opened)
+
+    @contextmanager
+    def opened(self, settings: Settings, tenant: Tenant, holder: str, *, create: bool = True) -> Iterator[OpenTenant]:
+        """Open one tenant and close it whatever happens."""
+        from mlc.wiring import Seams, open_tenant
+
+        resolver = self.resolver(settings)
+        seams = Session.seams or Seams()
+        seams.log = lambda line: self.voice.detail(resolver.redactor.clean(line))
+        opened = open_tenant(
+            settings, tenant, resolver, seams, holder=holder, lock_timeout=self.options.lock_timeout, create=create
+        )
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextmanager
+    def guarded(self, where: str = "") -> Iterator[None]:
+        """Turn what goes wrong inside into one message and a code."""
+        try:
+            yield
+        except MlcError as error:
+            self.voice.error(error, where)
+            self.codes.append(error.exit_code)
+        except (KeyboardInterrupt, Terminated) as stop:
+            self.voice.say(f"{where}interrupted; everything in flight was written down, the next run goes on from here")
+            self.end([errors.TERMINATED if isinstance(stop, Terminated) else errors.INTERRUPTED])
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, no trace
+            if self.options.verbose > 1:
+                traceback.print_exc()
+            known = errors.UnexpectedAnswerError(f"{type(error).__name__}: {error}", hint="this is a defect; run with -vv and report it")
+            self.voice.error(known, where)
+            self.codes.append(errors.FAILED)
+
+    def end(self, codes: list[int] | None = None) -> NoReturn:
+        """End the command with the worst code."""
+        raise typer.Exit(errors.worst([*self.codes, *(codes or [])]))
+
+
+def parse_day(text: str | None) -> date | None:
+    """Return a day given on the command line. Raises ConfigError."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--since {text} is no day", hint="write it as 2026-11-01") from error
+
+
+def simple(options: Common, work: Callable[[Session], Any]) -> NoReturn:
+    """Run a command that is not about tenants one by one."""
+    session = Session(options)
+    with session.guarded():
+        work(session)
+    session.end()
+
+
+def install_signals() -> None:
+    """Let SIGTERM end a run as gently as Ctrl-C."""
+    signal.signal(signal.SIGTERM, on_sigterm)

@@ -1,0 +1,187 @@
+"""Small companies whose whole story is known, what must be true at its end, and a way to die at any moment of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+from harness import TODAY, Company
+
+from mlc.core.errors import MlcError
+from mlc.store.database import Database
+
+PASSES = ("post-payments", "sync-customers", "push-invoices")
+Reach = Callable[[str], None]
+
+
+class Story:
+    """A company of three partners, eight invoices and four payments: pushed, then paid, cancelled, credited, keyed by hand."""
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.company = company = Company(folder, **more)
+        for code in ("C1", "C2", "C3"):
+            company.partner(code, f"Partner {code}", email="" if code == "C3" else f"{code.lower()}@example.com")
+        self.full, self.one, self.two = company.invoice("C1"), company.invoice("C1", "20.00"), company.invoice("C1", "30.00")
+        self.partial, self.begun = company.invoice("C2", "200.00", 2), company.invoice("C2", "50.00")
+        self.void, self.elsewhere = company.invoice("C3", "10.00"), company.invoice("C3", "70.00")
+        self.credited = company.invoice("C2", "90.00")
+        self.by_hand(self.begun, "9.50")
+        self.entries = [self.full, self.one, self.two, self.partial, self.begun, self.void, self.elsewhere, self.credited]
+        self.asked = {entry: company.books.open_balance(entry) for entry in self.entries}
+        self.payments: list[str] = []
+        self.nameless = ""
+        self.lived = False
+
+    def by_hand(self, entry: int, amount: str) -> None:
+        """Key a receipt as a person would."""
+        card = self.company.books.invoice(entry).card_code
+        self.company.books.add_receipt(card, Decimal(amount), {entry: Decimal(amount)}, date=TODAY)
+
+    def live(self) -> None:
+        """Let happen what customers and the accounting department do after the first push."""
+        at, account, books = self.company.pushed(), self.company.account, self.company.books
+        self.payments = [
+            account.pay(at[self.full]),
+            account.pay_partly(at[self.partial], 12345),
+            account.pay_many([at[self.one], at[self.two]]),
+        ]
+        customer = account.read(at[self.full])["customer"]
+        self.nameless = account.pay_without_invoice(customer, 4711)
+        books.cancel_invoice(self.void)
+        self.by_hand(self.elsewhere, "83.30")
+        self.by_hand(self.begun, "5.00")
+        books.credit_memo(self.credited, Decimal("7.10"))
+        self.lived = True
+
+    def prove(self) -> None:
+        """Assert that everything stands on both sides exactly once and that nothing is left open."""
+        company, account, books = self.company, self.company.account, self.company.books
+        company.check()
+        cards = Counter(one["metadata"].get("sap_card_code") for one in account.all("customer"))
+        assert cards == {"C1": 1, "C2": 1, "C3": 1}, f"customers at Stripe: {cards}"
+        assert_one_invoice_each(company, self.entries)
+        posted = {marker: len(found) for marker, found in company.posted().items()}
+        assert posted == dict.fromkeys(self.payments, 1), f"receipts: {posted}"
+        assert len(list(books.payments())) == 4 + 2 * self.lived - (0 if self.lived else 3), "a receipt nobody asked for"
+        for one in account.all("invoice"):
+            entry = int(one["metadata"]["sap_doc_entry"])
+            if one["status"] in ("open", "paid"):
+                assert Decimal(one["total"]) == self.asked[entry] * 100, f"document {entry} was asked for with {one['total']}"
+                assert Decimal(one["amount_remaining"]) == books.open_balance(entry) * 100, f"document {entry} differs now"
+        states = {entry: account.read(found)["status"] for entry, found in company.pushed().items()}
+        if self.lived:
+            assert self.void not in states
+            assert {states[self.full], states[self.one], states[self.two], states[self.elsewhere]} == {"paid"}
+            assert company.held() == {f"post-payment/stripe/{self.nameless}": "no_open_invoice"}
+        assert_nothing_open(company)
+
+
+def assert_one_invoice_each(company: Company, entries: list[int]) -> None:
+    """Every document was asked for once, and no draft is left behind."""
+    made = Counter(int(one["metadata"]["sap_doc_entry"]) for one in company.account.all("invoice"))
+    assert made == dict.fromkeys(entries, 1), f"invoices at Stripe by document: {made}"
+    left = [one["id"] for one in company.account.all("invoice") if one["status"] == "draft"]
+    assert not left, f"drafts left behind: {left}"
+
+
+def assert_nothing_open(company: Company) -> None:
+    """No promise is open, nothing is in doubt, and the audit trail is whole."""
+    opened = company.open()
+    try:
+        left = [one.name for one in opened.journal.intents(state="open")]
+        assert not left, f"still open: {left}"
+        assert opened.journal.in_doubt() == 0
+        assert opened.journal.audit.verify(opened.journal.audit.head())[1] == []
+    finally:
+        opened.close()
+
+
+def writes(company: Company) -> int:
+    """How many requests that change something reached the systems."""
+    log = [*company.requests("sap"), *company.requests("stripe")]
+    return sum(1 for method, path, _ in log if method != "GET" and "CompanyService" not in path)
+
+
+def settle(company: Company, runs: int = 4) -> None:
+    """Run until a whole run writes nothing and ends without anything unfinished."""
+    for _ in range(runs):
+        before, codes = writes(company), set()
+        for name in PASSES:
+            codes.add(company.run(name).exit_code)
+        if writes(company) == before and codes <= {0, 3}:
+            return
+    raise AssertionError(f"not quiet after {runs} runs; the last ended with {codes}")
+
+
+def is_write(request: httpx.Request) -> bool:
+    """Tell whether a request changes something in the other system."""
+    return request.method != "GET" and not any(word in request.url.path for word in ("/Login", "/Logout", "CompanyService"))
+
+
+@contextmanager
+def write_points(company: Company, reach: Reach) -> Iterator[None]:
+    """Call `reach` with a name before and after every commit and every writing request."""
+    write = Database.write
+
+    @contextmanager
+    def watched(self: Database) -> Iterator[Any]:
+        with write(self) as connection:
+            yield connection
+            reach("before commit")
+        reach("after commit")
+
+    for wire in company.wires.values():
+        wire.before = lambda request: reach(f"before {request.method} {request.url.path}") if is_write(request) else None
+        wire.after = lambda request, _: reach(f"after {request.method} {request.url.path}") if is_write(request) else None
+    try:
+        with mock.patch.object(Database, "write", watched):
+            yield
+    finally:
+        still(company)
+
+
+def still(company: Company) -> None:
+    """Take the hooks away."""
+    for wire in company.wires.values():
+        wire.before = wire.after = None
+
+
+def in_a_copy(company: Company, folder: Path, work: Callable[[], None]) -> str:
+    """Go on in a forked process with the state file exactly as it lies on disk now, as after SIGKILL; return what failed there.
+
+    The fork takes the simulated systems along, so that this process can go on as if nothing had happened.
+    """
+    folder.mkdir()
+    said = folder / "failure"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 on: fork beside pytest-xdist's idle threads
+        child = os.fork()
+    if child == 0:  # never unwinds: the dead run's connections must not be closed by anybody but the kernel
+        code = 1
+        try:
+            still(company)
+            for name in ("mlc.db", "mlc.db-wal"):
+                if (company.folder / name).exists():
+                    shutil.copy(company.folder / name, folder / name)
+            company.folder, company.settings = folder, Company(folder).settings
+            mock.patch.stopall()
+            work()
+            code = 0
+        except (Exception, MlcError):  # noqa: BLE001 - whatever it was, it is told
+            said.write_text(traceback.format_exc())
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    failure = said.read_text() if said.exists() else ""
+    shutil.rmtree(folder)
+    return failure or ("" if status == 0 else f"the copy ended with {status}")
