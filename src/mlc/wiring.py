@@ -123,7 +123,7 @@ class OpenTenant:
         key = f"proof/{self.sap.marker_field}"
         if self._proof is None:
             self._proof = self.journal.cursor(key)
-        if self._proof != "proved" and self._proof != "empty":
+        if self._proof not in ("proved", "empty"):
             self._proof = self.sap.prove_marker()
             self.journal.set_cursor(key, self._proof)
 
@@ -152,14 +152,23 @@ class OpenTenant:
 
 
 def open_tenant(
-    settings: Settings, tenant: Tenant, resolver: Resolver, seams: Seams, *, holder: str, lock_timeout: float = 0.0, create: bool = True
+    settings: Settings,
+    tenant: Tenant,
+    resolver: Resolver,
+    seams: Seams,
+    *,
+    holder: str,
+    lock_timeout: float = 0.0,
+    create: bool = True,
 ) -> OpenTenant:
     """Open a tenant for writing: its lock first, then its state, then its systems (which log in when they are first used).
 
     Raises LockedError, CredentialError, SecretStoreError, ConfigError, NewerStateError, NoStateError.
     """
     if tenant.stripe is None:
-        raise ConfigError(f"tenant {tenant.name} has no stripe section", hint="give it one; GoCardless alone comes with a later version")
+        raise ConfigError(
+            f"tenant {tenant.name} has no stripe section", hint="give it one; GoCardless alone comes with a later version"
+        )
     if tenant.gocardless is not None:
         raise ConfigError(
             f"tenant {tenant.name} collects by GoCardless too, which this version does not read: an invoice could be asked for twice",
@@ -193,6 +202,7 @@ def _no_customer(command: c.PushInvoice) -> Recipe:
 
 
 def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
+    """Build the way to a tenant's SAP; it logs in when it is first used."""
     config = tenant.sap
     password = resolver.resolve(tenant.name, "sap.password", config.password)
     login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal)
@@ -206,12 +216,14 @@ def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
 
 
 def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSystem:
+    """Build the way to a tenant's Stripe account. Raises ConfigError where the key is of another mode."""
     config = tenant.stripe
     assert config is not None
     key = resolver.resolve(tenant.name, "stripe.secret_key", config.secret_key)
     if key.reveal().startswith(("sk_live_", "rk_live_")):
         raise ConfigError(
-            f"tenant {tenant.name} is in test mode, but stripe.secret_key is a live key", hint="use the key of a sandbox or of test mode"
+            f"tenant {tenant.name} is in test mode, but stripe.secret_key is a live key",
+            hint="use the key of a sandbox or of test mode",
         )
     options = StripeOptions(
         url=config.url, tenant=tenant.name, total=config.rate_limit.total or 25.0, operation=config.rate_limit.operation or 25.0

@@ -44,5 +44,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - never a traceback for what a user can cause
-        sys.stderr.write(f"error: {type(error).__name__}: {error}\n  next: this is a defect; please report it with the command you gave\n")
+        sys.stderr.write(
+            f"error: {type(error).__name__}: {error}\n  next: this is a defect; please report it with the command you gave\n"
+        )
         sys.exit(1)

@@ -14,7 +14,9 @@ from mlc.core.errors import ConfigError
 if TYPE_CHECKING:
     from mlc.store.audit import AuditRow
 
-audit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trail: who asked for what, what was sent and answered.")
+audit_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The trail: who asked for what, what was sent and answered."
+)
 
 
 def _fields(row: AuditRow) -> dict[str, Any]:
@@ -103,7 +105,8 @@ def verify(
             database.close()
         if wrong:
             raise errors.UnexpectedAnswerError(
-                f"the audit trail is broken in {len(wrong)} place(s)", hint="compare with a backup; whoever can write the state file can do this"
+                f"the audit trail is broken in {len(wrong)} place(s)",
+                hint="compare with a backup; whoever can write the state file can do this",
             )
 
     simple(o.common(config, None, json=json, quiet=quiet, verbose=verbose), work)

@@ -72,7 +72,9 @@ def init(
         from mlc.config import InitAnswers, template
 
         if path.exists():
-            raise ConfigError(f"{path} is there already and stays as it is", hint="give another place with --config, or edit it")
+            raise ConfigError(
+                f"{path} is there already and stays as it is", hint="give another place with --config, or edit it"
+            )
         answers = InitAnswers(
             tenant=_answer(tenant, "Short name of the tenant", "acme", "--tenant"),
             sap_url=_answer(sap_url, "Service Layer, for example https://sap.example:50000/b1s/v2", None, "--sap-url"),
@@ -82,7 +84,9 @@ def init(
             timezone=_answer(timezone, "Time zone of the SAP server", "Europe/Berlin", "--timezone"),
             secrets=_answer(secrets, "Where secrets are kept: keyring, env or systemd", "keyring", "--secrets"),  # type: ignore[arg-type]
             stripe_accounts={
-                "clearing_account": _answer(clearing_account, "SAP account of the money Stripe holds", "1361", "--clearing-account"),
+                "clearing_account": _answer(
+                    clearing_account, "SAP account of the money Stripe holds", "1361", "--clearing-account"
+                ),
                 "fee_account": _answer(fee_account, "SAP account of Stripe's fees", "6855", "--fee-account"),
                 "bank_account": _answer(bank_account, "SAP account where payouts arrive", "1200", "--bank-account"),
             },
@@ -97,7 +101,9 @@ def init(
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="choose a folder you may write to") from error
         session.voice.say(f"wrote {path}")
-        session.voice.say(f"Next: mlc secret set {answers.tenant} sap.password, mlc secret set {answers.tenant} stripe.secret_key, mlc ping")
+        session.voice.say(
+            f"Next: mlc secret set {answers.tenant} sap.password, mlc secret set {answers.tenant} stripe.secret_key, mlc ping"
+        )
 
     simple(o.common(quiet=quiet), work)
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mlc.store.journal import Journal
     from mlc.wiring import OpenTenant
 
-held_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What waits for a person: reason, candidates, the decision.")
+held_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="What waits for a person: reason, candidates, the decision."
+)
 Wish = Annotated[str, typer.Argument(metavar="ID", help="The item: its id, its payment, or its invoice number.")]
 
 
@@ -59,7 +61,12 @@ def list_(
 
 @held_app.command("show")
 def show(
-    wish: Wish, config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
+    wish: Wish,
+    config: o.Config = None,
+    tenant: o.Tenants = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
 ) -> None:
     """Show one item with everything known of it, and what can be done."""
     from mlc.cli.books import reading
@@ -136,7 +143,10 @@ def _entries(opened: OpenTenant, numbers: list[str]) -> list[int]:
         found = [one for one in opened.sap.invoices_by_number([int(number)]) if not one.cancelled]
         if len(found) != 1:
             which = ", ".join(f"docentry:{one.doc_entry} ({one.card_code}, {one.doc_date})" for one in found) or "none"
-            raise ConfigError(f"SAP has {len(found)} invoices with the number {number}: {which}", hint="give the one that is meant as docentry:N")
+            raise ConfigError(
+                f"SAP has {len(found)} invoices with the number {number}: {which}",
+                hint="give the one that is meant as docentry:N",
+            )
         entries.append(found[0].doc_entry)
     return entries
 
@@ -145,7 +155,6 @@ def _entries(opened: OpenTenant, numbers: list[str]) -> list[int]:
 def dismiss(
     wish: Wish, note: Annotated[str, typer.Option("--note", help="Why; it stands in the audit trail.")],
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
-    lock_timeout: o.LockTimeout = 0.0,
 ) -> None:  # fmt: skip
     """Let an item wait for nobody any more, with a note. Nothing is posted by that."""
     from mlc.cli.books import reading

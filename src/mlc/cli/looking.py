@@ -13,7 +13,7 @@ from mlc.cli import options as o
 from mlc.cli.render import age, moment
 from mlc.cli.session import Session
 from mlc.core import errors
-from mlc.core.errors import ConfigError, MlcError
+from mlc.core.errors import MlcError
 
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
@@ -84,7 +84,12 @@ def _ping_sap(session: Session, settings: Settings, tenant: Tenant, checks: Chec
         local = reads.ledger().local_currency
         iso = rules.iso(local)
         if iso is None:
-            checks.add("fail", "sap currency", f'the local currency is {local!r}; say what it is in currencies: {{"{local}": EUR}}', errors.USAGE)
+            checks.add(
+                "fail",
+                "sap currency",
+                f'the local currency is {local!r}; say what it is in currencies: {{"{local}": EUR}}',
+                errors.USAGE,
+            )
         else:
             checks.add("ok", "sap currency", f"{iso} ({local})" if iso != local else iso)
         checks.attempt("sap invoices", lambda: _can_read(reads))
@@ -93,7 +98,9 @@ def _ping_sap(session: Session, settings: Settings, tenant: Tenant, checks: Chec
         _period(tenant, reads, checks)
         _skew("sap clock", reads.system.date, checks)
         if reads.ledger().approvals:
-            checks.add("warn", "sap approvals", "approval procedures apply to the Service Layer: a payment may wait there as a draft")
+            checks.add(
+                "warn", "sap approvals", "approval procedures apply to the Service Layer: a payment may wait there as a draft"
+            )
     finally:
         reads.system.close()
 
@@ -107,7 +114,9 @@ def _can_read(reads: SapReads) -> str:
 
 def _marker(reads: SapReads) -> str:
     state = reads.prove_marker()
-    return f"{reads.marker_field} filters" + ("" if state == "proved" else " (no document carries one yet; the first own one completes the proof)")
+    return f"{reads.marker_field} filters" + (
+        "" if state == "proved" else " (no document carries one yet; the first own one completes the proof)"
+    )
 
 
 def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) -> None:
@@ -125,7 +134,12 @@ def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) ->
         if account is None:
             checks.add("fail", name, f"SAP has no account {code}", errors.USAGE)
         elif not account.active or not account.postable:
-            checks.add("fail", name, f"{code} {account.name} cannot be posted to: inactive, frozen or locked for manual entries", errors.USAGE)
+            checks.add(
+                "fail",
+                name,
+                f"{code} {account.name} cannot be posted to: inactive, frozen or locked for manual entries",
+                errors.USAGE,
+            )
         else:
             checks.add("ok", name, f"{code} {account.name}")
     if stripe is not None and "stripe.clearing_account" not in wanted:
@@ -142,7 +156,12 @@ def _period(tenant: Tenant, reads: SapReads, checks: Checks) -> None:
     elif any(one.first <= today <= one.last and one.open for one in periods):
         checks.add("ok", "sap period", f"the period of {today} is open")
     else:
-        checks.add("fail", "sap period", f"the period of {today} is closed or does not exist: payments of today would be held", errors.ATTENTION)
+        checks.add(
+            "fail",
+            "sap period",
+            f"the period of {today} is closed or does not exist: payments of today would be held",
+            errors.ATTENTION,
+        )
 
 
 def _skew(what: str, header: str, checks: Checks) -> None:
@@ -203,7 +222,9 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             open_ = counts.get(run["pass"], {}).get("open", 0)
             ended = "interrupted" if run["exit_code"] is None else str(run["exit_code"])
             success = f"{age(now - run['success'])} ago" if run["success"] else "never"
-            rows.append([run["pass"], success, moment(run["started"]), ended, counts.get(run["pass"], {}).get("done", 0), open_])
+            rows.append(
+                [run["pass"], success, moment(run["started"]), ended, counts.get(run["pass"], {}).get("done", 0), open_]
+            )
             if session.options.json:
                 session.voice.emit(
                     "pass", tenant=tenant.name, **{"pass": run["pass"]}, last_success=run["success"], last_start=run["started"],
@@ -218,7 +239,9 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             "audit head": journal.audit.head()[:16],
         }
         if session.options.json:
-            session.voice.emit("status", tenant=tenant.name, held=held, oldest_held=oldest, in_doubt=doubt, audit_head=journal.audit.head())
+            session.voice.emit(
+                "status", tenant=tenant.name, held=held, oldest_held=oldest, in_doubt=doubt, audit_head=journal.audit.head()
+            )
         elif not session.options.quiet:
             session.voice.out(f"{tenant.name} ({tenant.sap.company_db}, {tenant.mode})")
             session.voice.table(["pass", "last success", "last run (UTC)", "exit", "done", "open"], rows, right=(3, 4, 5))
@@ -239,6 +262,3 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
     app.command("ping")(ping)
     app.command("status")(status)
-
-
-__all__ = ["ConfigError", "register"]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlc.cli import options as o
-from mlc.cli.render import item_line
 from mlc.cli.session import Session, install_signals, parse_day
 from mlc.core import errors
 
@@ -30,7 +29,9 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
         ended: list[int] = []
         for name in names:
             if name == "push-invoices" and _STOPS_PUSH & set(ended):
-                session.voice.say(f"{opened.tenant.name} push-invoices: skipped, because an earlier pass did not end well", "yellow")
+                session.voice.say(
+                    f"{opened.tenant.name} push-invoices: skipped, because an earlier pass did not end well", "yellow"
+                )
                 continue
             ended.append(run_one(session, opened, name, options, since))
         session.codes += ended
@@ -66,8 +67,10 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
 
 
 def _ask(session: Session, report: Report) -> bool:
-    session.voice.say(f"This is the first writing run of {report.pass_} for {report.tenant}: {report.counts['planned']} documents, see above.")
-    return typer.prompt("Type yes to write them", default="no", err=True).strip().lower() == "yes"
+    session.voice.say(
+        f"This is the first writing run of {report.pass_} for {report.tenant}: {report.counts['planned']} documents, see above."
+    )
+    return str(typer.prompt("Type yes to write them", default="no", err=True)).strip().lower() == "yes"
 
 
 def register(app: typer.Typer) -> None:
@@ -90,7 +93,11 @@ def register(app: typer.Typer) -> None:
         app.command(name, help=text)(body)
 
     command("sync-customers", ("sync-customers",), "Business partners of SAP to customers at Stripe: link, create, update.")
-    command("push-invoices", ("push-invoices",), "SAP invoices to Stripe, and their later life: paid elsewhere, credited, cancelled.")
+    command(
+        "push-invoices",
+        ("push-invoices",),
+        "SAP invoices to Stripe, and their later life: paid elsewhere, credited, cancelled.",
+    )
     command("post-payments", ("post-payments",), "Stripe payments to SAP as incoming payments; refunds and disputes are held.")
     command(
         "run", ("post-payments", "sync-customers", "push-invoices"),
@@ -114,7 +121,9 @@ def replay(
     session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
     with session.guarded():
         if wish is None and not (failed or held):
-            raise errors.ConfigError("mlc replay wants an ID, --failed or --held", hint="`mlc held list` and `mlc status` name them")
+            raise errors.ConfigError(
+                "mlc replay wants an ID, --failed or --held", hint="`mlc held list` and `mlc status` name them"
+            )
         if again and wish is None:
             raise errors.ConfigError("--again is a decision about one thing", hint="give its ID")
         install_signals()
@@ -126,8 +135,7 @@ def replay(
 
         session.each_tenant(work, f"mlc replay {wish or ''}".strip())
         if wish is not None and found and not any(found):
-            raise errors.ConfigError(f"nothing is known of {wish}", hint="`mlc held list --json` gives the ids, `mlc audit list` the names")
+            raise errors.ConfigError(
+                f"nothing is known of {wish}", hint="`mlc held list --json` gives the ids, `mlc audit list` the names"
+            )
     session.end()
-
-
-__all__ = ["item_line", "register", "run_one", "run_passes"]

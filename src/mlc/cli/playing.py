@@ -100,7 +100,8 @@ def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
             _books(session, world)
             world.sap.books.check()
             world.stripe.account.check()
-        say(f"\nThat took {time.monotonic() - began:.1f} seconds. The payment nobody could explain is held, not guessed: in a real set-up `mlc held list` shows it.")
+        say(f"\nThat took {time.monotonic() - began:.1f} seconds. The payment that nobody could explain is held, not guessed:")
+        say("in a real set-up `mlc held list` shows it.")
         say("Next: `mlc sandbox` serves these systems for you to play with; `mlc init` begins with your own.")
 
     simple(o.common(json=json, verbose=verbose), work)
@@ -139,7 +140,9 @@ def _books(session: Session, world: World) -> None:
             ],
             right=(2, 3),
         )  # fmt: skip
-        session.voice.out(f"collected by Stripe {collected:.2f} = clearing account 1361 in SAP {in_sap:.2f} + held for a person {unexplained:.2f}")
+        session.voice.out(
+            f"collected by Stripe {collected:.2f} = clearing account 1361 in SAP {in_sap:.2f} + held for a person {unexplained:.2f}"
+        )
     if not tied or unexplained != 42:
         raise UnexpectedAnswerError("the books of the demo do not tie")
 
@@ -166,7 +169,7 @@ def sandbox(
             say("")
             say(f"In another terminal:  mlc run --config {path}")
             say("Let a customer pay:   curl -s -X POST -H 'Content-Type: application/json' \\")
-            say(f"                        -d '{{\"invoice\": \"in_...\"}}' {stripe.url}/sandbox/pay")
+            say(f'                        -d \'{{"invoice": "in_..."}}\' {stripe.url}/sandbox/pay')
             say("Ctrl-C ends it; everything in it is forgotten then.")
             sys.stderr.flush()
             _wait()

@@ -118,7 +118,9 @@ def item_line(item: Item) -> str:
     amount = f" {item.amount}" if item.amount else ""
     if item.state == "held":
         return f"{_SIGNS['held']} held {item.reason}{amount}: {item.text}"
-    tail = f" -> {item.receipt}" if item.receipt else (f": {item.reason} {item.text}".rstrip() if item.reason or item.text else "")
+    tail = (
+        f" -> {item.receipt}" if item.receipt else (f": {item.reason} {item.text}".rstrip() if item.reason or item.text else "")
+    )
     return f"{_SIGNS[item.state]} {item.state.replace('_', ' ')} {item.says}{amount}{tail}"
 
 

@@ -59,7 +59,9 @@ def replay_in(
         pass_ = PostPayments(scene, only=dict.fromkeys(wanted.payments), insist=insist)
         session.codes.append(run_one(session, opened, POST, options, None, pass_))
     if wanted.others:
-        session.codes.append(run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others)))
+        session.codes.append(
+            run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others))
+        )
     if wanted.documents:
         push = PushInvoices(scene, only=wanted.documents, insist=again)
         session.codes.append(run_one(session, opened, PUSH, options, None, push))
@@ -132,4 +134,6 @@ class Once:
 
     def decide(self, facts: list[Stored]) -> Plan:
         """Wish it again."""
-        return Plan([Intent(one.name, one.command, one.lane, one.amount, one.says, anew=True) for one in facts], seen=len(facts))
+        return Plan(
+            [Intent(one.name, one.command, one.lane, one.amount, one.says, anew=True) for one in facts], seen=len(facts)
+        )

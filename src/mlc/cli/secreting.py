@@ -82,7 +82,9 @@ def _each(options: o.Common, *, resolve: bool) -> None:
                 state = _state(session, resolver, tenant, name, reference) if resolve else ""
                 rows.append((tenant.name, name, where, state))
                 if options.json:
-                    session.voice.emit("secret", tenant=tenant.name, name=name, where=where, **({"state": state} if resolve else {}))
+                    session.voice.emit(
+                        "secret", tenant=tenant.name, name=name, where=where, **({"state": state} if resolve else {})
+                    )
         if not options.json:
             columns = ["tenant", "secret", "looked for in", *(["found"] if resolve else [])]
             session.voice.table(columns, [row if resolve else row[:3] for row in rows])

@@ -106,7 +106,9 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, no trace
             if self.options.verbose > 1:
                 traceback.print_exc()
-            known = errors.UnexpectedAnswerError(f"{type(error).__name__}: {error}", hint="this is a defect; run with -vv and report it")
+            known = errors.UnexpectedAnswerError(
+                f"{type(error).__name__}: {error}", hint="this is a defect; run with -vv and report it"
+            )
             self.voice.error(known, where)
             self.codes.append(errors.FAILED)
 

@@ -27,7 +27,9 @@ def reductions(invoice: Invoice, currency: str, receipts: Sequence[Receipt], mem
     for receipt in sorted(receipts, key=lambda one: one.doc_entry):
         applied = sum((amount for entry, amount in receipt.applied if entry == invoice.doc_entry), Decimal(0))
         if applied > 0:
-            found.append(Reduction(f"Already paid on {receipt.doc_date} (receipt {receipt.doc_num})", from_decimal(applied, currency)))
+            found.append(
+                Reduction(f"Already paid on {receipt.doc_date} (receipt {receipt.doc_num})", from_decimal(applied, currency))
+            )
     found += [
         Reduction(f"Credit memo {memo.doc_num}", from_decimal(memo.total, currency))
         for memo in sorted(memos, key=lambda one: one.doc_entry)
@@ -45,12 +47,17 @@ def push_lines(invoice: Invoice, currency: str, balance: Money, reduced: Sequenc
     total = from_decimal(invoice.total, currency)
     lines = [PushLine(one.text, _rounded(one.gross, currency)) for one in invoice.lines]
     gap = total.minor - sum(line.amount.minor for line in lines)
-    for text, part in (("Withholding tax", -_rounded(invoice.withheld, currency).minor), ("Rounding", _rounded(invoice.rounding, currency).minor)):
+    for text, part in (
+        ("Withholding tax", -_rounded(invoice.withheld, currency).minor),
+        ("Rounding", _rounded(invoice.rounding, currency).minor),
+    ):
         if part and abs(part) <= abs(gap) and (part > 0) == (gap > 0):
             lines.append(PushLine(text, Money(part, currency)))
             gap -= part
     if gap:
-        lines.append(PushLine("Rounding" if abs(gap) <= len(lines) + 1 else "Freight, discount and rounding", Money(gap, currency)))
+        lines.append(
+            PushLine("Rounding" if abs(gap) <= len(lines) + 1 else "Freight, discount and rounding", Money(gap, currency))
+        )
     settled = total.minor - balance.minor
     for one in reduced:
         if 0 < one.amount.minor <= settled:

@@ -164,12 +164,28 @@ class PostPayment:
 
 
 Command = (
-    EnsureCustomer | UpdateCustomer | PushInvoice | VoidInvoice | SettleInvoice | ReportPayment | CreditInvoice | DropDraft | PostPayment
+    EnsureCustomer
+    | UpdateCustomer
+    | PushInvoice
+    | VoidInvoice
+    | SettleInvoice
+    | ReportPayment
+    | CreditInvoice
+    | DropDraft
+    | PostPayment
 )
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        EnsureCustomer, UpdateCustomer, PushInvoice, VoidInvoice, SettleInvoice, ReportPayment, CreditInvoice, DropDraft, PostPayment,
+        EnsureCustomer,
+        UpdateCustomer,
+        PushInvoice,
+        VoidInvoice,
+        SettleInvoice,
+        ReportPayment,
+        CreditInvoice,
+        DropDraft,
+        PostPayment,
     )
 }
 

@@ -36,8 +36,21 @@ EXIT_CODES: dict[int, str] = {
     TERMINATED: "interrupted (SIGTERM); everything in flight was journalled first",
 }
 
-_WORST_FIRST = (TERMINATED, INTERRUPTED, NEWER_STATE, USAGE, NO_STATE, FAILED, CREDENTIAL, SECRET_STORE, LIMIT, UNREACHABLE,
-                ATTENTION, LOCKED, OK)
+_WORST_FIRST = (
+    TERMINATED,
+    INTERRUPTED,
+    NEWER_STATE,
+    USAGE,
+    NO_STATE,
+    FAILED,
+    CREDENTIAL,
+    SECRET_STORE,
+    LIMIT,
+    UNREACHABLE,
+    ATTENTION,
+    LOCKED,
+    OK,
+)
 
 
 def worst(codes: list[int]) -> int:

@@ -131,7 +131,9 @@ def _allocate(payment: Payment, shelf: Shelf, parts: list[tuple[int, Money]], ru
     partners = sorted({(one.card_code, one.branch) for one in invoices}, key=str)
     if len(partners) > 1:
         who = ", ".join(card + (f" (branch {branch})" if branch is not None else "") for card, branch in partners)
-        return NoMatch("several_partners", f"{payment.id} pays invoices of {who}; one payment is never split", _numbers(invoices))
+        return NoMatch(
+            "several_partners", f"{payment.id} pays invoices of {who}; one payment is never split", _numbers(invoices)
+        )
     closed = [one for one in invoices if shelf.open(one).minor <= 0]
     if closed:
         why = "was cancelled" if closed[0].cancelled else "is already closed"

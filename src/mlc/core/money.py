@@ -8,19 +8,29 @@ from decimal import ROUND_HALF_UP, Decimal
 # ISO 4217 exponents that are not 2 (list one of the standard, amendment 177).
 _ISO_EXPONENTS = {
     **dict.fromkeys(
-        ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0
+        ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"],
+        0,
     ),
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 # Stripe: "zero-decimal currencies", "three-decimal currencies", special cases. Its MGA has no decimals, ISO's has two;
 # its ISK and UGX are sent with two, ISO's have none.
-_STRIPE_ZERO = frozenset(["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"])
+_STRIPE_ZERO = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
 _STRIPE_THREE = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 _STRIPE_WHOLE = frozenset({"ISK", "UGX"})
 # Stripe: "minimum and maximum charge amounts", in Stripe's unit. A currency that is not here has no published minimum.
 _STRIPE_MINIMUM = {
     **dict.fromkeys(["USD", "EUR", "CHF", "AUD", "CAD"], 50),
-    "GBP": 30, "JPY": 50, "SEK": 300, "NOK": 300, "DKK": 250, "CZK": 1500, "HUF": 17500, "PLN": 200,
+    "GBP": 30,
+    "JPY": 50,
+    "SEK": 300,
+    "NOK": 300,
+    "DKK": 250,
+    "CZK": 1500,
+    "HUF": 17500,
+    "PLN": 200,
 }
 _STRIPE_DIGITS = {"IDR": 12}
 _NOISE = Decimal("0.000001")

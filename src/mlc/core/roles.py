@@ -18,7 +18,7 @@ class Doubt(Exception):
         self.ended = ended
 
 
-class NotSent(Exception):  # noqa: N818 - a fact, not an error
+class NotSent(Exception):
     """The request never left: nothing can have happened."""
 
 

@@ -24,7 +24,7 @@ _MAX_GENERATIONS_A_RUN = 3
 _DOUBTS_IN_A_ROW = 6
 
 
-class Parked(Exception):  # noqa: N818 - a place to wait, not an error
+class Parked(Exception):
     """This intent cannot go on in this moment; `seconds` until it can be looked up, None where only another run can."""
 
     def __init__(self, why: str, seconds: float | None = None, *, afresh: bool = False) -> None:
@@ -248,7 +248,9 @@ class Carrier:
                 continue
             self._doubts[call.system] = 0
             if isinstance(reply, Refusal):
-                self.journal.answered(stored, call.step, reply.status, {"refused": reply.code, "text": reply.text}, how="refusal")
+                self.journal.answered(
+                    stored, call.step, reply.status, {"refused": reply.code, "text": reply.text}, how="refusal"
+                )
                 return reply
             self.journal.answered(stored, call.step, reply.status, _condensed(reply.body))
             return reply
@@ -293,7 +295,9 @@ class Carrier:
     def _count_doubt(self, system: str, doubt: Doubt) -> None:
         self._doubts[system] += 1
         if self._doubts[system] >= _DOUBTS_IN_A_ROW:
-            raise UnreachableError(f"{system} left {self._doubts[system]} requests in a row without a clear answer ({doubt})") from doubt
+            raise UnreachableError(
+                f"{system} left {self._doubts[system]} requests in a row without a clear answer ({doubt})"
+            ) from doubt
 
 
 def held_skip(stored: Stored, hold: Hold) -> Skip:
@@ -303,10 +307,25 @@ def held_skip(stored: Stored, hold: Hold) -> Skip:
         value = getattr(stored.command, name, None)
         if value is not None:
             about[name] = value
-    return Skip(stored.name, hold.reason, hold.text, amount=stored.amount, candidates=hold.candidates, about=about, facts=hold.facts)
+    return Skip(
+        stored.name, hold.reason, hold.text, amount=stored.amount, candidates=hold.candidates, about=about, facts=hold.facts
+    )
 
 
-_KEPT = ("id", "object", "status", "number", "customer", "total", "amount_due", "DocEntry", "DocNum", "CardCode", "TransferSum", "JdtNum")
+_KEPT = (
+    "id",
+    "object",
+    "status",
+    "number",
+    "customer",
+    "total",
+    "amount_due",
+    "DocEntry",
+    "DocNum",
+    "CardCode",
+    "TransferSum",
+    "JdtNum",
+)
 
 
 def _condensed(body: Any) -> Any:

@@ -34,7 +34,9 @@ class Limits:
         if self.accepted:
             return
         if self.writes > self.max_writes:
-            raise LimitError(f"{what} would write {self.writes} documents in this run, more than limits.max_writes: {self.max_writes}")
+            raise LimitError(
+                f"{what} would write {self.writes} documents in this run, more than limits.max_writes: {self.max_writes}"
+            )
         for currency, minor in self.amounts.items():
             top = self.max_amount.get(currency)
             if top is not None and minor > top:

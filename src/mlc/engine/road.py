@@ -84,9 +84,8 @@ class Road:
         if not dry:
             refuse_if_tripped(self.journal, pass_.name, accept=self.options.accept_limit)
         self.limits.accepted = self.options.accept_limit
-        if not dry and self._is_first(pass_):
-            if not self._may_begin(pass_):
-                return
+        if not dry and self._is_first(pass_) and not self._may_begin(pass_):
+            return
         self._carry_open(pass_)
         left = self.options.limit
         for facts in pass_.gather():
@@ -148,7 +147,9 @@ class Road:
             for intent in fresh:
                 command = type(intent.command).__name__
                 about = {key: getattr(intent.command, key) for key in ("doc_num", "card_code") if hasattr(intent.command, key)}
-                self.report.add(Item(intent.name, _target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about))
+                self.report.add(
+                    Item(intent.name, _target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about)
+                )
             return
         opened = self.journal.accept(plan, pass_)
         for adoption in plan.adopted:
@@ -213,12 +214,14 @@ class Road:
 
 def cut(plan: Plan, limit: int) -> Plan:
     """Return a plan of at most `limit` wishes whose cursors stay where they are: unfinished work is never passed by."""
-    return Plan(plan.intents[:limit], plan.skips, plan.adopted, plan.marks, plan.healed, {}, [], plan.notes, plan.seen, plan.unchanged)
+    return Plan(
+        plan.intents[:limit], plan.skips, plan.adopted, plan.marks, plan.healed, {}, [], plan.notes, plan.seen, plan.unchanged
+    )
 
 
 def _target(name: str) -> str:
     parts = name.split("/", 3)
-    return "sap" if parts[1] in ("post-payment",) else parts[2]
+    return "sap" if parts[1] == "post-payment" else parts[2]
 
 
 def _item(stored: Stored, state: str, reason: str, text: str, receipt: Any = None, *, news: bool = True) -> Item:

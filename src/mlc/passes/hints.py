@@ -36,9 +36,8 @@ class Hints:
         if hint.kind in ("refund", "dispute"):
             if (hint.kind, hint.id) not in self.reversals:
                 self.reversals.append((hint.kind, hint.id))
-        elif hint.kind == "invoice":
-            if hint.id not in self.invoices:
-                self.invoices.append(hint.id)
+        elif hint.kind == "invoice" and hint.id not in self.invoices:
+            self.invoices.append(hint.id)
         if hint.payment:
             self.payments[hint.payment] = max(hint.at, self.payments.get(hint.payment, 0))
 
@@ -70,7 +69,9 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     if first or too_old or scene.since is not None or not 0 <= now - swept < _DAY:
         if too_old:
             days = int((now - newest) // _DAY)
-            last.notes.append(("", f"the events cursor is {days} days old, Stripe keeps 30: payments are listed themselves instead"))
+            last.notes.append(
+                ("", f"the events cursor is {days} days old, Stripe keeps 30: payments are listed themselves instead")
+            )
         begin = scene.start_moment() - _LATE
         since = begin if first or too_old or scene.since is not None else max(begin, int(newest - _SWEEP))
         yield from _sweep(scene, max(0, since))

@@ -60,12 +60,16 @@ def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], l
         life = LifeFacts(scene.stripe.invoice(links[str(one.doc_entry)].other))
         life.receipts, life.memos = receipts.get(one.doc_entry, []), memos.get(one.doc_entry, [])
         lives[one.doc_entry] = life
-    paid = [part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"]
+    paid = [
+        part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"
+    ]
     posted = _posted(scene, [part.payment for part in paid if part.kind != "payment_record"])
     for life in lives.values():
         parts = life.at_stripe.payments or () if life.at_stripe else ()
         life.unposted = sum(
-            part.amount.minor for part in parts if part.status == "paid" and part.kind != "payment_record" and part.payment not in posted
+            part.amount.minor
+            for part in parts
+            if part.status == "paid" and part.kind != "payment_record" and part.payment not in posted
         )
 
 
@@ -95,7 +99,9 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
     """Decide what Stripe must be told of an invoice, or why a person must look. Adds nothing where both sides agree."""
     wrong = distrust(_origin(scene, link), one)
     if wrong is not None:
-        plan.skips.append(_skip(scene, one, link, "gone_from_sap", f"{link.other} at Stripe was pushed for another document: {wrong[1]}"))
+        plan.skips.append(
+            _skip(scene, one, link, "gone_from_sap", f"{link.other} at Stripe was pushed for another document: {wrong[1]}")
+        )
     elif link.state in ("void", "uncollectible") and link.data.get("by") != "mlc":
         if not one.cancelled and one.balance > 0 and scene.is_local(one.currency):
             text = f"invoice {one.doc_num} is open in SAP, but its {link.other} is {link.state} at Stripe"
@@ -110,13 +116,17 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
 
 def _origin(scene: Scene, link: Mark) -> Origin:
     data = link.data
-    return Origin(scene.rules.company, int(link.key), data.get("doc_num"), data.get("card_code") or "", "", data.get("doc_total") or "")
+    return Origin(
+        scene.rules.company, int(link.key), data.get("doc_num"), data.get("card_code") or "", "", data.get("doc_total") or ""
+    )
 
 
 def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan: Plan) -> None:
     there = life.at_stripe
     if there is None:
-        plan.skips.append(_skip(scene, one, link, "gone_from_stripe", f"Stripe no longer knows {link.other} of invoice {one.doc_num}"))
+        plan.skips.append(
+            _skip(scene, one, link, "gone_from_stripe", f"Stripe no longer knows {link.other} of invoice {one.doc_num}")
+        )
         return
     if there.status in ("void", "uncollectible", "paid") and not one.cancelled:
         plan.marks.append(_mark(link, there.status))
@@ -128,7 +138,9 @@ def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan:
         return
     balance = _balance(one, scene.currency)
     if balance is None:
-        plan.skips.append(_skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units"))
+        plan.skips.append(
+            _skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units")
+        )
         return
     fall = there.remaining.minor - (balance - life.unposted)
     if fall == 0:
@@ -157,7 +169,7 @@ def _decide_fall(
     scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money, there: ProcessorInvoice, plan: Plan
 ) -> None:  # fmt: skip
     """Carry a fall of the balance to Stripe where receipts and credit memos explain it to the minor unit; else hold."""
-    receipts, memos = _new_reductions(scene, one, link, life, fall)
+    receipts, memos = _new_reductions(one, link, life, fall)
     if receipts is None or memos is None:
         text = f"the balance of {one.doc_num} fell by {fall} in SAP; receipts and credit memos that SAP links to it do not add up to that"
         plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
@@ -174,26 +186,40 @@ def _decide_fall(
         moment = datetime.combine(receipt.doc_date, time(12), scene.rules.zone)
         paid_at = int(min(moment.timestamp(), scene.clock.now()))
         report = ReportPayment(
-            one.doc_entry, one.doc_num, link.other, receipt.doc_num, amount, left, paid_at, f"paid in SAP by receipt {receipt.doc_num}"
+            one.doc_entry,
+            one.doc_num,
+            link.other,
+            receipt.doc_num,
+            amount,
+            left,
+            paid_at,
+            f"paid in SAP by receipt {receipt.doc_num}",
         )
         name = scene.name("report-payment", f"{one.doc_entry}-{receipt.doc_entry}")
         plan.intents.append(Intent(name, report, lane, amount, f"report {amount} of invoice {one.doc_num} as paid elsewhere"))
         left -= amount
     for memo, amount in memos:
-        credit = CreditInvoice(one.doc_entry, one.doc_num, link.other, memo.doc_num, amount, left, f"Credit memo {memo.doc_num}")
+        credit = CreditInvoice(
+            one.doc_entry, one.doc_num, link.other, memo.doc_num, amount, left, f"Credit memo {memo.doc_num}"
+        )
         name = scene.name("credit", f"{one.doc_entry}-{memo.doc_entry}")
         plan.intents.append(Intent(name, credit, lane, amount, f"credit {amount} of invoice {one.doc_num}"))
         left -= amount
 
 
 def _new_reductions(
-    scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money
+    one: Invoice, link: Mark, life: LifeFacts, fall: Money
 ) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
     """Return the receipts and memos that Stripe was not told of, if they make exactly the fall."""
     told = link.data
     try:
         receipts = [
-            (receipt, from_decimal(sum((amount for entry, amount in receipt.applied if entry == one.doc_entry), Decimal(0)), fall.currency))
+            (
+                receipt,
+                from_decimal(
+                    sum((amount for entry, amount in receipt.applied if entry == one.doc_entry), Decimal(0)), fall.currency
+                ),
+            )
             for receipt in life.receipts
             if is_by_hand(receipt) and f"receipts_{receipt.doc_num}" not in told
         ]
@@ -217,7 +243,9 @@ def _later(
     receipts: list[tuple[Receipt, Money]], memos: list[tuple[CreditMemo, Money]], before: int
 ) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
     """Leave out the oldest ones, which the pushed invoice named already; they must add up to exactly that."""
-    rest: list[tuple[Receipt | CreditMemo, Money]] = sorted([*receipts, *memos], key=lambda pair: (isinstance(pair[0], CreditMemo), pair[0].doc_entry))
+    rest: list[tuple[Receipt | CreditMemo, Money]] = sorted(
+        [*receipts, *memos], key=lambda pair: (isinstance(pair[0], CreditMemo), pair[0].doc_entry)
+    )
     left, kept = before, []
     for document, amount in rest:
         if 0 < amount.minor <= left:

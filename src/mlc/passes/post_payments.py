@@ -14,7 +14,7 @@ from datetime import date, timedelta
 
 from mlc.core import codec
 from mlc.core.commands import After, PostPayment
-from mlc.core.facts import Account, Hint, Invoice, Payment, Period, Receipt, Reversal
+from mlc.core.facts import Account, Invoice, Paid, Payment, Period, Receipt, Reversal
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
@@ -73,7 +73,9 @@ class PostPayments:
                 yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
             return
         yield from self._held()
-        unsent = [one.command.payment for one in self.scene.journal.opened(NAME, begun=False) if isinstance(one.command, PostPayment)]
+        unsent = [
+            one.command.payment for one in self.scene.journal.opened(NAME, begun=False) if isinstance(one.command, PostPayment)
+        ]
         for part in chunks(unsent, 40):
             yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
         for hints in read_hints(self.scene):
@@ -89,7 +91,9 @@ class PostPayments:
             same = {skip.name: skip.reason for skip in self.decide(facts).skips}
             moved = [str(one.about["payment"]) for one in part if same.get(one.name) != one.reason]
             if moved:
-                facts = self._facts({**stale, **{key: one for key, one in self.scene.stripe.payments(dict.fromkeys(moved, 0)).items() if one}})
+                facts = self._facts(
+                    {**stale, **{key: one for key, one in self.scene.stripe.payments(dict.fromkeys(moved, 0)).items() if one}}
+                )
             yield facts
 
     def _hinted(self, hints: Hints) -> Iterator[PostFacts]:
@@ -124,7 +128,9 @@ class PostPayments:
 
     def _facts(self, read: dict[str, Payment | None] | dict[str, Payment], *, stale: bool = False) -> PostFacts:
         scene = self.scene
-        facts = PostFacts(payments={key: one for key, one in read.items() if one}, gone=[key for key, one in read.items() if not one])
+        facts = PostFacts(
+            payments={key: one for key, one in read.items() if one}, gone=[key for key, one in read.items() if not one]
+        )
         facts.seen = len(read)
         if not stale:
             self._done.update(read)
@@ -213,7 +219,11 @@ class PostPayments:
             plan.marks.append(Mark("payment", one.id, "", "pending", {"created": one.created}))
             plan.unchanged += 1
             return "pending"
-        if one.status in _OVER or is_foreign(one, self.scene.rules.company) or (one.status == "succeeded" and not self._counts(one)):
+        if (
+            one.status in _OVER
+            or is_foreign(one, self.scene.rules.company)
+            or (one.status == "succeeded" and not self._counts(one))
+        ):
             plan.unchanged += 1
             if name in facts.known:
                 plan.healed.append(name)
@@ -237,13 +247,22 @@ class PostPayments:
         receipt = live[0]
         wrong = self._differs(one, live)
         if wrong:
-            return self._skip(one, name, "marker_mismatch", f"receipt {receipt.doc_num} carries the mark of {one.id} but {wrong}")
+            return self._skip(
+                one, name, "marker_mismatch", f"receipt {receipt.doc_num} carries the mark of {one.id} but {wrong}"
+            )
         applied = tuple((entry, from_decimal(amount, one.amount.currency).minor) for entry, amount in receipt.applied)
         data = {"amount": one.amount.minor, "currency": one.amount.currency, "card_code": receipt.card_code, "applied": applied,
                 "number": str(receipt.doc_num)}  # fmt: skip
         posted = Mark("payment", one.id, str(receipt.doc_entry), "posted", data)
         command = PostPayment(one.id, marker(one.id), receipt.card_code, one.amount, "", receipt.doc_date, (), None, "adopted")
-        intent = Intent(name, command, f"customer/{receipt.card_code}", one.amount, f"found {one.id} as receipt {receipt.doc_num}", anew=True)
+        intent = Intent(
+            name,
+            command,
+            f"customer/{receipt.card_code}",
+            one.amount,
+            f"found {one.id} as receipt {receipt.doc_num}",
+            anew=True,
+        )
         proof = Proof("sap", "IncomingPayment", str(receipt.doc_entry), str(receipt.doc_num))
         plan.adopted.append(Adoption(intent, proof, (posted, *_stripe_states(one, {entry for entry, _ in receipt.applied}))))
         plan.unchanged += 1
@@ -267,7 +286,9 @@ class PostPayments:
     def _post(self, one: Payment, name: str, facts: PostFacts, shelf: Shelf, plan: Plan) -> Skip | str:
         scene = self.scene
         if one.amount.currency != scene.currency:
-            return self._skip(one, name, "currency", f"{one.id} is in {one.amount.currency}; only {scene.currency} is posted yet")
+            return self._skip(
+                one, name, "currency", f"{one.id} is in {one.amount.currency}; only {scene.currency} is posted yet"
+            )
         result = match_payment(one, shelf, facts.decisions.get(one.id))
         if isinstance(result, NoMatch):
             result = self._unmatched(one, result, facts, shelf)
@@ -282,9 +303,13 @@ class PostPayments:
         assert one.succeeded_at is not None
         day = self._posting_day(scene.day_of(one.succeeded_at), facts.periods)
         if day is None:
-            return self._skip(one, name, "closed_period", f"the posting period of {scene.day_of(one.succeeded_at)} is closed in SAP")
+            return self._skip(
+                one, name, "closed_period", f"the posting period of {scene.day_of(one.succeeded_at)} is closed in SAP"
+            )
         if facts.account is None or not (facts.account.active and facts.account.postable):
-            return self._skip(one, name, "account", f"the clearing account {scene.rules.account(scene.currency)} cannot be posted to in SAP")
+            return self._skip(
+                one, name, "account", f"the clearing account {scene.rules.account(scene.currency)} cannot be posted to in SAP"
+            )
         shelf.take(result)
         plan.intents.append(self._intent(one, name, result, day, facts, shelf))
         return "posted"
@@ -330,7 +355,7 @@ class PostPayments:
         after = tuple(
             After(
                 entry, facts.invoices[entry].doc_num, part.invoice, shelf.open(facts.invoices[entry]).minor,
-                doc_total=part.origin.doc_total, paid=part.invoice_status == "paid" or (part.invoice_remaining is not None and not part.invoice_remaining),
+                doc_total=part.origin.doc_total, paid=_is_through(part),
             )
             for part in one.paid
             if (entry := part.origin.doc_entry) is not None and entry in {taken.doc_entry for taken in match.allocations}
@@ -348,7 +373,9 @@ class PostPayments:
         if invoices:
             about["invoices"] = invoices
             about["doc_nums"] = [part.origin.doc_num for part in one.paid if part.origin.doc_num]
-        return Skip(name, reason, text, amount=one.amount, candidates=candidates, about=about, facts={"payment": codec.encode(one)})
+        return Skip(
+            name, reason, text, amount=one.amount, candidates=candidates, about=about, facts={"payment": codec.encode(one)}
+        )
 
     def _decide_reversal(self, one: Reversal, facts: PostFacts, plan: Plan) -> None:
         """Money that goes back is never overlooked: held until it is booked by hand and dismissed."""
@@ -364,6 +391,11 @@ class PostPayments:
         plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
 
 
+def _is_through(part: Paid) -> bool:
+    """Tell whether nothing is left to pay at Stripe on the invoice a payment touched."""
+    return part.invoice_status == "paid" or (part.invoice_remaining is not None and not part.invoice_remaining)
+
+
 def _stripe_states(one: Payment, applied: Iterable[int] = ()) -> list[Mark]:
     """Return how the invoices that a payment touched stand at Stripe, as it was read just now.
 
@@ -374,7 +406,14 @@ def _stripe_states(one: Payment, applied: Iterable[int] = ()) -> list[Mark]:
         origin = part.origin
         if origin.doc_entry is None or part.invoice_status != "paid":
             continue
-        data = {"doc_num": origin.doc_num, "card_code": origin.card_code, "doc_total": origin.doc_total, "currency": part.amount.currency}
+        data = {
+            "doc_num": origin.doc_num,
+            "card_code": origin.card_code,
+            "doc_total": origin.doc_total,
+            "currency": part.amount.currency,
+        }
         whole = origin.doc_entry in applied and part.amount == part.invoice_total
-        marks.append(Mark("invoice", str(origin.doc_entry), part.invoice, "paid", {**data, **({"sap_closed": True} if whole else {})}))
+        marks.append(
+            Mark("invoice", str(origin.doc_entry), part.invoice, "paid", {**data, **({"sap_closed": True} if whole else {})})
+        )
     return marks

@@ -105,7 +105,9 @@ class PushInvoices:
             foreign = sum(1 for one in page if one.origin.company and one.origin.company != scene.rules.company)
             ours = [one for one in page if one.origin.company == scene.rules.company and one.origin.doc_entry is not None]
             new = [one for one in ours if one.id not in known and not self._is_ours_in_work(one)]
-            yield PushFacts(adopt=new, links=scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new]), seen=foreign)
+            yield PushFacts(
+                adopt=new, links=scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new]), seen=foreign
+            )
             if cursor and not new and all(one.id in known for one in ours) and ours:
                 break
         yield PushFacts(cursors={_CURSOR: str(newest)})
@@ -122,7 +124,9 @@ class PushInvoices:
         if last and 0 <= now - last < _RESCAN:
             return
         if last:  # the first run has just read everything
-            for page in scene.sap.changed_invoices(scene.start, scene.day_of(last) - timedelta(days=1), scene.rules.invoice_filter):
+            for page in scene.sap.changed_invoices(
+                scene.start, scene.day_of(last) - timedelta(days=1), scene.rules.invoice_filter
+            ):
                 yield self._facts({one.doc_entry: one for one in page}, [])
         yield PushFacts(cursors={_CHANGED: str(now)})
 
@@ -143,7 +147,9 @@ class PushInvoices:
 
     def _facts(self, invoices: dict[int, Invoice], gone: list[Mark]) -> PushFacts:
         scene = self.scene
-        facts = PushFacts(invoices=invoices, gone=gone, read_at=scene.clock.now(), today=scene.today, seen=len(invoices) + len(gone))
+        facts = PushFacts(
+            invoices=invoices, gone=gone, read_at=scene.clock.now(), today=scene.today, seen=len(invoices) + len(gone)
+        )
         facts.links = scene.journal.links.many("invoice", map(str, invoices))
         facts.states = scene.journal.states([scene.name("push-invoice", entry) for entry in invoices])
         for entry in invoices:
@@ -216,7 +222,9 @@ class PushInvoices:
         rank = {"open": 4, "paid": 4, "uncollectible": 3, "void": 2, "draft": 1, "": 0}
         if earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
             if found.status in ("open", "paid") and earlier.other != found.id:
-                text = f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one"
+                text = (
+                    f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one"
+                )
                 about = {"doc_entry": int(entry), "invoice": found.id}
                 plan.skips.append(Skip(self.scene.name("push-invoice", f"{entry}-{found.id}"), "conflict", text, about=about))
             return
@@ -257,7 +265,9 @@ class PushInvoices:
             drop = DropDraft(one.doc_entry, link.other)
             says = f"delete the draft {link.other}"
             plan.intents.append(Intent(self.scene.name("drop-draft", link.other), drop, self._lane(one), says=says, anew=True))
-        customer = customers.ensure(self.scene.rules.company, self.scene.name("customer", one.card_code), one.card_code, facts.customers)
+        customer = customers.ensure(
+            self.scene.rules.company, self.scene.name("customer", one.card_code), one.card_code, facts.customers
+        )
         if isinstance(customer, Skip):
             plan.skips.append(self._skip(one, "no_customer", customer.text))
             return
@@ -268,7 +278,9 @@ class PushInvoices:
     def _why_not(self, one: Invoice, held: Held | None, facts: PushFacts) -> Skip | None:
         scene = self.scene
         if not scene.is_local(one.currency):
-            return self._skip(one, "currency", f"invoice {one.doc_num} is in {one.currency}; only {scene.currency} is posted back yet")
+            return self._skip(
+                one, "currency", f"invoice {one.doc_num} is in {one.currency}; only {scene.currency} is posted back yet"
+            )
         try:
             balance = from_decimal(one.balance, scene.currency)
             from_decimal(one.total, scene.currency)
@@ -283,7 +295,9 @@ class PushInvoices:
             return self._skip(one, held.reason, held.text, balance)
         link = facts.customers.linked.get(one.card_code)
         if link is not None and facts.balances.get(link.other):
-            return self._skip(one, "customer_balance", held.text if held else f"the customer {link.other} has a balance", balance)
+            return self._skip(
+                one, "customer_balance", held.text if held else f"the customer {link.other} has a balance", balance
+            )
         return None
 
     def _skip(self, one: Invoice, reason: str, text: str, amount: Money | None = None) -> Skip:
@@ -296,7 +310,9 @@ class PushInvoices:
     def _push(self, one: Invoice, facts: PushFacts, name: str) -> Intent:
         scene = self.scene
         balance = from_decimal(one.balance, scene.currency)
-        reduced = billing.reductions(one, scene.currency, facts.receipts.get(one.doc_entry, []), facts.memos.get(one.doc_entry, []))
+        reduced = billing.reductions(
+            one, scene.currency, facts.receipts.get(one.doc_entry, []), facts.memos.get(one.doc_entry, [])
+        )
         due = max(one.due_date, facts.today + timedelta(days=scene.rules.min_days_due))
         reference = f", your reference {one.customer_reference}" if one.customer_reference else ""
         command = PushInvoice(
@@ -308,4 +324,3 @@ class PushInvoices:
         )  # fmt: skip
         says = f"push invoice {one.doc_num} of {one.card_code}"
         return Intent(name, command, self._lane(one), balance, says, anew=self._insist)
-

@@ -249,9 +249,7 @@ def wsgi(service: Service, *, sockets: bool = False) -> Callable[..., Iterable[b
             yield b" "
             return
         phrase = responses.get(response.status, "Unknown")
-        start_response(
-            f"{response.status} {phrase}", [*response.headers, ("Content-Length", str(len(response.body)))]
-        )
+        start_response(f"{response.status} {phrase}", [*response.headers, ("Content-Length", str(len(response.body)))])
         yield response.body
 
     return app

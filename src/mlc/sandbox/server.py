@@ -17,7 +17,13 @@ class Served:
 
         self.service = service
         self._server: Any = create_server(
-            wsgi(service, sockets=True), host="127.0.0.1", port=port, threads=8, ident=None, connection_limit=200, clear_untrusted_proxy_headers=True
+            wsgi(service, sockets=True),
+            host="127.0.0.1",
+            port=port,
+            threads=8,
+            ident=None,
+            connection_limit=200,
+            clear_untrusted_proxy_headers=True,
         )
         self.port = int(self._server.effective_port)
         self._thread = threading.Thread(target=self._server.run, name=f"sandbox-{self.port}", daemon=True)

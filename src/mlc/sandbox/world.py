@@ -19,7 +19,13 @@ _PARTNERS = [
     ("C40000", "O'Neil Fitness", "accounts@oneil.example"),
     ("C50000", "Søren Glas ApS", "regnskab@soerenglas.example"),
 ]
-_WORK = [("Monthly subscription", "80.00"), ("Support hours", "65.00"), ("Set-up", "250.00"), ("Travel", "48.33"), ("Hosting", "19.90")]
+_WORK = [
+    ("Monthly subscription", "80.00"),
+    ("Support hours", "65.00"),
+    ("Set-up", "250.00"),
+    ("Travel", "48.33"),
+    ("Hosting", "19.90"),
+]
 
 
 @dataclass(slots=True)

@@ -83,7 +83,9 @@ class Audit:
                 wrong.append(f"row {expected} is missing: the next one there is {row['seq']}")
                 expected = row["seq"]
             if _chain(before, tuple(row)[:8]) != row["hash"]:
-                wrong.append(f"row {row['seq']} of {row['at']} ({row['what']}) was changed or does not follow the row before it")
+                wrong.append(
+                    f"row {row['seq']} of {row['at']} ({row['what']}) was changed or does not follow the row before it"
+                )
             before, expected = row["hash"], expected + 1
             seen_head = seen_head or before == head
             if len(wrong) >= 20:
@@ -99,5 +101,13 @@ def _chain(before: str, row: tuple[Any, ...]) -> str:
 
 def _row(row: sqlite3.Row) -> AuditRow:
     return AuditRow(
-        row["seq"], row["at"], row["book"], row["run_id"], row["pass"], row["name"], row["what"], json.loads(row["data"]), row["hash"]
+        row["seq"],
+        row["at"],
+        row["book"],
+        row["run_id"],
+        row["pass"],
+        row["name"],
+        row["what"],
+        json.loads(row["data"]),
+        row["hash"],
     )

@@ -28,7 +28,9 @@ class Database:
         Raises NoStateError (absent and not to be created), NewerStateError, MlcError (not writable, no database).
         """
         if not path.exists() and not create:
-            raise NoStateError(f"there is no state file at {path} yet", hint="run a pass first, for example `mlc run --dry-run`")
+            raise NoStateError(
+                f"there is no state file at {path} yet", hint="run a pass first, for example `mlc run --dry-run`"
+            )
         _refuse_links(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,9 +110,13 @@ def _unusable(path: Path, error: Exception) -> MlcError:
 
         return LockedError(f"the state file {path} is locked by another program ({text})")
     if "full" in text or getattr(error, "errno", None) == 28:
-        return MlcError(f"the disk is full: {path} could not be written; nothing half-written was kept", hint="free space, run again")
+        return MlcError(
+            f"the disk is full: {path} could not be written; nothing half-written was kept", hint="free space, run again"
+        )
     if "not a database" in text or "malformed" in text:
-        return MlcError(f"{path} is no usable state file ({text})", hint="put back a backup, or move it away: mlc rebuilds it by reading")
+        return MlcError(
+            f"{path} is no usable state file ({text})", hint="put back a backup, or move it away: mlc rebuilds it by reading"
+        )
     if isinstance(error, PermissionError | sqlite3.OperationalError | OSError):
         return MlcError(f"the state file {path} cannot be used: {text}", hint="check `state:` and the rights of its directory")
     return UnexpectedAnswerError(f"the state file {path} answered: {text}")

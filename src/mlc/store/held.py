@@ -73,7 +73,9 @@ class HeldItems:
 
     def all(self, *, pass_: str | None = None, dismissed: bool = False) -> Iterator[Held]:
         """Yield the items, oldest first; dismissed ones only where asked for."""
-        query = "SELECT * FROM held WHERE book=? AND (?2 IS NULL OR pass=?2) AND (?3 OR dismissed_at IS NULL) ORDER BY since, name"
+        query = (
+            "SELECT * FROM held WHERE book=? AND (?2 IS NULL OR pass=?2) AND (?3 OR dismissed_at IS NULL) ORDER BY since, name"
+        )
         for row in self._database.connection.execute(query, (self._book, pass_, dismissed)).fetchall():
             yield _held(row)
 
@@ -81,7 +83,9 @@ class HeldItems:
         """Return the items a person may mean: by name, its last part, or any id or number of the thing."""
         rows = self._database.connection.execute("SELECT * FROM held WHERE book=?", (self._book,))
         found = [_held(row) for row in rows]
-        return [one for one in found if text == one.name or one.name.endswith("/" + text) or text in map(str, one.about.values())]
+        return [
+            one for one in found if text == one.name or one.name.endswith("/" + text) or text in map(str, one.about.values())
+        ]
 
     def count(self) -> int:
         """Return how many wait."""

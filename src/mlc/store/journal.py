@@ -245,11 +245,26 @@ class Journal:
         return known is None or known.reason != skip.reason
 
     def _finish(
-        self, stored: Stored, state: str, receipt: Receipt | None, code: str, reason: str, marks: tuple[Mark, ...], now: float, what: str
+        self,
+        stored: Stored,
+        state: str,
+        receipt: Receipt | None,
+        code: str,
+        reason: str,
+        marks: tuple[Mark, ...],
+        now: float,
+        what: str,
     ) -> None:
         self.database.connection.execute(
             "UPDATE intents SET state=?, receipt=?, code=?, reason=?, updated_at=? WHERE id=?",
-            (state, json.dumps([receipt.system, receipt.object, receipt.id, receipt.number]) if receipt else None, code, reason, now, stored.id),
+            (
+                state,
+                json.dumps([receipt.system, receipt.object, receipt.id, receipt.number]) if receipt else None,
+                code,
+                reason,
+                now,
+                stored.id,
+            ),
         )
         for mark in marks:
             self.links.put(mark, now)
@@ -325,7 +340,8 @@ class Journal:
     def oldest_refused(self) -> float | None:
         """Return since when the oldest refused intent waits that is not a held item."""
         row = self.database.connection.execute(
-            "SELECT min(updated_at) FROM intents WHERE book=? AND state='refused' AND code<>'withdrawn' AND name NOT IN (SELECT name FROM held WHERE book=?1)",
+            "SELECT min(updated_at) FROM intents WHERE book=?1 AND state='refused' AND code<>'withdrawn'"
+            " AND name NOT IN (SELECT name FROM held WHERE book=?1)",
             (self.book,),
         ).fetchone()
         return row[0] if row else None
@@ -389,7 +405,9 @@ class Journal:
 
     def cursor(self, name: str) -> str | None:
         """Return a cursor or a remembered proof."""
-        row = self.database.connection.execute("SELECT value FROM cursors WHERE book=? AND name=?", (self.book, name)).fetchone()
+        row = self.database.connection.execute(
+            "SELECT value FROM cursors WHERE book=? AND name=?", (self.book, name)
+        ).fetchone()
         return row["value"] if row else None
 
     def set_cursor(self, name: str, value: str | None) -> None:

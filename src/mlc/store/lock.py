@@ -42,7 +42,9 @@ class TenantLock:
             connection.close()
             if "locked" in str(error):
                 return False
-            raise MlcError(f"the lock file {self.path} cannot be used: {error}", hint="check the rights of its directory") from error
+            raise MlcError(
+                f"the lock file {self.path} cannot be used: {error}", hint="check the rights of its directory"
+            ) from error
         finally:
             os.umask(mask)
         self._connection = connection

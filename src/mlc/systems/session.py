@@ -37,7 +37,7 @@ class Reply:
             return None
 
 
-class Retry(Exception):  # noqa: N818 - tells the loop to go round
+class Retry(Exception):
     """Raised inside `repeat` to try again, after `seconds` where the answer asked for it."""
 
     def __init__(self, why: str, seconds: float | None = None) -> None:
@@ -134,4 +134,6 @@ def tls(ca_bundle: str | None, *, verify: bool) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=ca_bundle) if ca_bundle else True
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the certificates in {ca_bundle} cannot be used: {error}", hint="give a PEM file in `ca_bundle:`") from error
+        raise ConfigError(
+            f"the certificates in {ca_bundle} cannot be used: {error}", hint="give a PEM file in `ca_bundle:`"
+        ) from error

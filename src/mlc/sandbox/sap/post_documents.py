@@ -50,10 +50,11 @@ def post_document(desk: Desk, kind: str, body: Any) -> Document:
     branch = desk.branch(fields.get("BPL_IDAssignedToInvoice"), table)
     if any(desk.books.invoice(one["BaseEntry"]).card_code != partner.card_code for one in specs if one.get("BaseEntry")):
         raise SapError(-5002, "Base document card and target document card do not match")
+    rate = desk.rate(fields.get("DocRate"), currency, day)
     desk.notify(kind, body, {partner.card_code})
     document = desk.books.add_document(
         kind, partner.card_code, specs, doc_date=day, due_date=fields.get("DocDueDate"), tax_date=fields.get("TaxDate"),
-        currency=currency, rate=desk.rate(fields.get("DocRate"), currency, day), rounding=fields.get("RoundingDiffAmount", ZERO), branch=branch,
+        currency=currency, rate=rate, rounding=fields.get("RoundingDiffAmount", ZERO), branch=branch,
         fields={key: value for key, value in fields.items() if key not in _HEAD},
     )  # fmt: skip
     for base in dict.fromkeys(one["BaseEntry"] for one in specs if kind == CREDIT_NOTES and one.get("BaseEntry")):

@@ -67,7 +67,7 @@ CancelStatus:CancelStatusEnum!=cancel_status ControlAccount:s15 BPL_IDAssignedTo
 DownPayment:n DownPaymentAmount:n DownPaymentPercentage:n DownPaymentType:DownPaymentTypeEnum DownPaymentTrasactionID:s
 WTApplied:n! WTAmount:n! WTAmountFC:n! WTAmountSC:n! BaseAmount:n! NumberOfInstallments:i=installment_count
 PaidToDate:n!=paid PaidToDateFC:n!=paid_fc PaidToDateSys:n!=paid_sys DataVersion:i!=version ExtraMonth:i ExtraDays:i
-CashDiscountDateOffset:i OpeningRemarks:s ClosingRemarks:s ReserveInvoice:yn AgentCode:s DocumentsOwner:i UserSign:i
+CashDiscountDateOffset:i OpeningRemarks:s ClosingRemarks:s ReserveInvoice:yn DocumentsOwner:i UserSign:i
 FinancialPeriod:i! PeriodIndicator:s! LanguageCode:i TrackingNumber:s EDocNum:s ImportFileNum:i TransportationCode:i
 AuthorizationStatus:DocumentAuthorizationStatusEnum! DocumentLines:[DocumentLine]=lines
 DocumentInstallments:[DocumentInstallment]=installments WithholdingTaxDataCollection:[WithholdingTaxData]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """An answer with an error status.
 
     `began` tells whether execution had begun: only then the answer is kept under the Idempotency-Key.

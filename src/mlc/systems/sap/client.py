@@ -82,13 +82,13 @@ class SapSystem:
         query = "&".join([*(f"{name}={text}" for name, text in call.query)])
         try:
             return Answer(200, self.get(call.path, query))
-        except SapRefused as refused:
+        except SapRefusedError as refused:
             return Refusal(refused.error.status, str(refused.error.code), refused.error.text)
 
     # --- reads --------------------------------------------------------------------------------------------------------
 
     def get(self, path: str, query: str = "", *, page: int | None = None, method: str = "GET", body: Any = None) -> Any:
-        """Read with retries; returns parsed JSON. Raises SapRefused, UnreachableError, CredentialError."""
+        """Read with retries; returns parsed JSON. Raises SapRefusedError, UnreachableError, CredentialError."""
         headers = {"Accept": "application/json", "Prefer": f"odata.maxpagesize={page or self.options.page_size}"}
         content = None
         if method == "POST":  # a service call that reads
@@ -106,15 +106,15 @@ class SapSystem:
             error = odata.error_of(reply)
             if error.session_gone:
                 raise UnreachableError(f"SAP drops the session at once, twice in a row: {error.text}")
-            raise SapRefused(path, error)
+            raise SapRefusedError(path, error)
         parsed = reply.json()
         if parsed is None and reply.body.strip():
             raise UnexpectedAnswerError(f"SAP answered {path} with something that is no JSON: {reply.body[:80]!r}")
         return parsed
 
-    def pages(self, entity: str, select: str, where: str, *, key: str = "DocEntry", after: int | str | None = None) -> Iterator[
-        list[dict[str, Any]]
-    ]:
+    def pages(
+        self, entity: str, select: str, where: str, *, key: str = "DocEntry", after: int | str | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
         """Yield pages by keyset (`key gt last`): rows that come and go meanwhile are neither repeated nor missed."""
         last = after
         while True:
@@ -152,11 +152,13 @@ class SapSystem:
         self._http.close()
 
 
-class SapRefused(MlcError):
+class SapRefusedError(MlcError):
     """SAP refused a read: its own code and text."""
 
     def __init__(self, path: str, error: odata.SapError) -> None:
-        super().__init__(f"SAP refused to read {path}: {error.status}/{error.code} {error.text}", hint="check the rights of the SAP user")
+        super().__init__(
+            f"SAP refused to read {path}: {error.status}/{error.code} {error.text}", hint="check the rights of the SAP user"
+        )
         self.error = error
 
 

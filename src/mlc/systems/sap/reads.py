@@ -11,7 +11,7 @@ from mlc.core.errors import ConfigError
 from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Partner, Period, Receipt
 from mlc.core.keys import is_marker
 from mlc.systems.sap import odata, wire
-from mlc.systems.sap.client import SapRefused, SapSystem
+from mlc.systems.sap.client import SapRefusedError, SapSystem
 
 BULK = 40  # keys per `or` filter: 20-50 (HOUSE, "Read first")
 
@@ -45,7 +45,11 @@ class SapReads:
         missing = [code for code in dict.fromkeys(codes) if code not in self._accounts]
         if missing:
             where = f"{odata.any_of('Code', missing)} or {odata.any_of('FormatCode', missing)}"
-            found = [wire.account(row) for page in self.system.pages("ChartOfAccounts", wire.ACCOUNT, where, key="Code") for row in page]
+            found = [
+                wire.account(row)
+                for page in self.system.pages("ChartOfAccounts", wire.ACCOUNT, where, key="Code")
+                for row in page
+            ]
             for code in missing:
                 by_code = [one for one in found if one.code == code]
                 by_format = [one for one in found if one.shown == code]
@@ -61,7 +65,7 @@ class SapReads:
                 for category in categories:
                     entry = {"PeriodCategoryParams": {"AbsoluteEntry": category["AbsoluteEntry"]}}
                     self._periods += [wire.period(row) for row in self._service("CompanyService_GetFinancePeriods", entry)]
-            except SapRefused:
+            except SapRefusedError:
                 self._periods = []
         return self._periods
 
@@ -96,7 +100,9 @@ class SapReads:
 
     def open_invoices_of(self, codes: Iterable[str]) -> dict[int, Invoice]:
         """Return the open invoices of customers: what a payment that names none might be for."""
-        rows = self._bulk("Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra="DocumentStatus eq 'bost_Open'")
+        rows = self._bulk(
+            "Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra="DocumentStatus eq 'bost_Open'"
+        )
         return {one.doc_entry: one for one in map(wire.invoice, rows)}
 
     def invoices_by_number(self, numbers: Iterable[int]) -> list[Invoice]:
@@ -131,7 +137,9 @@ class SapReads:
 
     def drafts_by_marker(self, markers: Sequence[str]) -> dict[str, int]:
         """Return marker -> DocEntry of a payment draft that waits for approval."""
-        rows = self._bulk("PaymentDrafts", "DocEntry,DocNum,TransferReference", "TransferReference", list(dict.fromkeys(markers)))
+        rows = self._bulk(
+            "PaymentDrafts", "DocEntry,DocNum,TransferReference", "TransferReference", list(dict.fromkeys(markers))
+        )
         return {row["TransferReference"]: int(row["DocEntry"]) for row in rows}
 
     def receipts_of(self, codes: Iterable[str], first: date, last: date | None = None) -> list[Receipt]:
@@ -147,7 +155,14 @@ class SapReads:
         return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
 
     def _bulk(
-        self, entity: str, select: str, field: str, values: Sequence[str] | Sequence[int], *, key: str = "DocEntry", extra: str = ""
+        self,
+        entity: str,
+        select: str,
+        field: str,
+        values: Sequence[str] | Sequence[int],
+        *,
+        key: str = "DocEntry",
+        extra: str = "",
     ) -> Iterator[dict[str, Any]]:
         for start in range(0, len(values), BULK):
             where = odata.any_of(field, values[start : start + BULK])
@@ -172,7 +187,9 @@ class SapReads:
         field = self.marker_field
         try:
             if any(self._entries_with(f"mlc-{secrets.token_hex(8)}")):
-                raise ConfigError(f"SAP ignores a filter on IncomingPayments.{field}: a random value found documents", hint=_PROOF_HINT)
+                raise ConfigError(
+                    f"SAP ignores a filter on IncomingPayments.{field}: a random value found documents", hint=_PROOF_HINT
+                )
             body = self.system.get("IncomingPayments", odata.query(select=f"DocEntry,{field}", orderby="DocEntry desc"))
             rows, _ = odata.rows_of(body)
             existing = next(((row["DocEntry"], row[field]) for row in rows if row.get(field)), None)
@@ -180,14 +197,18 @@ class SapReads:
                 return "empty"
             if not any(entry == existing[0] for entry in self._entries_with(existing[1])):
                 raise ConfigError(f"SAP does not find an incoming payment by its {field} ({existing[1]!r})", hint=_PROOF_HINT)
-        except SapRefused as refused:
-            raise ConfigError(f"SAP refuses a filter on IncomingPayments.{field}: {refused.error.text}", hint=_PROOF_HINT) from refused
+        except SapRefusedError as refused:
+            raise ConfigError(
+                f"SAP refuses a filter on IncomingPayments.{field}: {refused.error.text}", hint=_PROOF_HINT
+            ) from refused
         return "proved"
 
     def complete_proof(self, marker: str) -> None:
         """Prove with our own first document what no other document could prove."""
         if not any(self._entries_with(marker)):
-            raise ConfigError(f"SAP does not find its own newest incoming payment by {self.marker_field} {marker!r}", hint=_PROOF_HINT)
+            raise ConfigError(
+                f"SAP does not find its own newest incoming payment by {self.marker_field} {marker!r}", hint=_PROOF_HINT
+            )
 
     def _entries_with(self, value: str) -> Iterator[int]:
         where = f"{self.marker_field} eq {odata.literal(value)}"
@@ -195,7 +216,9 @@ class SapReads:
             yield from (int(row["DocEntry"]) for row in page)
 
 
-_PROOF_HINT = "mlc cannot prove that a payment is posted only once; set sap.marker_field to a user field that filters (mlc ping tells)"
+_PROOF_HINT = (
+    "mlc cannot prove that a payment is posted only once; set sap.marker_field to a user field that filters (mlc ping tells)"
+)
 
 
 def is_by_hand(receipt: Receipt) -> bool:

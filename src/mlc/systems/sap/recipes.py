@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from mlc.core.commands import After, PostPayment
-from mlc.core.intents import Answer, Call, Done, Finder, Hold, Mark, Recipe, Receipt, Refusal, Refused
+from mlc.core.intents import Answer, Call, Done, Finder, Hold, Mark, Receipt, Recipe, Refusal, Refused
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.systems.sap import odata, wire
 
@@ -50,12 +50,19 @@ def posted_marks(command: PostPayment, body: dict[str, Any]) -> tuple[Mark, ...]
     entry = str(body.get("DocEntry", ""))
     data = {"amount": command.amount.minor, "currency": command.amount.currency, "card_code": command.card_code}
     parts = [[part.doc_entry, part.amount.minor] for part in command.allocations]
-    posted = Mark("payment", command.payment, entry, "posted", {**data, "applied": parts, "number": str(body.get("DocNum") or entry)})
+    posted = Mark(
+        "payment", command.payment, entry, "posted", {**data, "applied": parts, "number": str(body.get("DocNum") or entry)}
+    )
     return (posted, *(_stands(one, command) for one in command.after if one.invoice))
 
 
 def _stands(after: After, command: PostPayment) -> Mark:
-    data = {"expected": after.left, "doc_num": after.doc_num, "card_code": command.card_code, "currency": command.amount.currency}
+    data = {
+        "expected": after.left,
+        "doc_num": after.doc_num,
+        "card_code": command.card_code,
+        "currency": command.amount.currency,
+    }
     known = {"sap_closed": True} if after.left == 0 else {}
     total = {"doc_total": after.doc_total} if after.doc_total else {}
     return Mark("invoice", str(after.doc_entry), after.invoice, "paid" if after.paid else "open", {**data, **known, **total})
@@ -84,7 +91,8 @@ def _body(command: PostPayment, rules: PostingRules) -> dict[str, Any]:
         body["BPLID"] = command.branch
     if command.allocations:
         body["PaymentInvoices"] = [
-            {"DocEntry": part.doc_entry, "SumApplied": _amount(part.amount), "InvoiceType": "it_Invoice"} for part in command.allocations
+            {"DocEntry": part.doc_entry, "SumApplied": _amount(part.amount), "InvoiceType": "it_Invoice"}
+            for part in command.allocations
         ]
     return body
 

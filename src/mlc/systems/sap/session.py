@@ -110,14 +110,22 @@ class SapSession(httpx.Auth):
         timeouts = {**request.extensions.get("timeout", {}), "read": self._timeout}
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         return httpx.Request(
-            "POST", f"{self.login.url}/Login", headers=headers, content=json.dumps(body).encode(), extensions={"timeout": timeouts}
+            "POST",
+            f"{self.login.url}/Login",
+            headers=headers,
+            content=json.dumps(body).encode(),
+            extensions={"timeout": timeouts},
         )
 
     def _judge(self, error: SapError, *, last: bool) -> None:
         who = f"{self.login.user} at {self.login.company}, tenant {self.login.tenant}"
         if error.code in _TRANSIENT_LOGIN and "-5027" not in error.text and not last:
             return
-        if not error.own or error.status in (429, 502, 503, 504) or (error.code in _TRANSIENT_LOGIN and "-5027" not in error.text):
+        if (
+            not error.own
+            or error.status in (429, 502, 503, 504)
+            or (error.code in _TRANSIENT_LOGIN and "-5027" not in error.text)
+        ):
             raise UnreachableError(f"SAP does not log in {who}: {error.status} {error.text}")
         self._refused = CredentialError(
             f"SAP refused the login of {who}: {error.code} {error.text}",

@@ -9,9 +9,7 @@ from typing import Any
 from mlc.core.errors import UnexpectedAnswerError
 from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Line, Partner, Period, Receipt
 
-INVOICE = (
-    "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice"
-)
+INVOICE = "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice"
 INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,DocumentInstallments,DocumentLines"
 PARTNER = "CardCode,CardName,EmailAddress,Phone1,Address,City,ZipCode,Country,Currency"
 RECEIPT = (
@@ -25,7 +23,9 @@ ACCOUNT = "Code,FormatCode,Name,ActiveAccount,LockManualTransaction,BlockManualP
 def need(row: dict[str, Any], name: str, what: str) -> Any:
     """Return a field that must be there; a Service Layer that stopped sending it is loud, never zero."""
     if row.get(name) is None:
-        raise UnexpectedAnswerError(f"SAP sent {what} without {name}", hint="the Service Layer's version may not know this field: mlc ping")
+        raise UnexpectedAnswerError(
+            f"SAP sent {what} without {name}", hint="the Service Layer's version may not know this field: mlc ping"
+        )
     return row[name]
 
 
@@ -101,7 +101,9 @@ def receipt(row: dict[str, Any], marker_field: str | None = None) -> Receipt:
     parts = [optional(row, "TransferSum"), optional(row, "CashSum")]
     parts += [optional(check, "CheckSum") for check in row.get("PaymentChecks") or []]
     parts += [optional(card, "CreditSum") for card in row.get("PaymentCreditCards") or []]
-    applied = [(int(part["DocEntry"]), optional(part, "SumApplied")) for part in row.get("PaymentInvoices") or [] if _is_invoice(part)]
+    applied = [
+        (int(part["DocEntry"]), optional(part, "SumApplied")) for part in row.get("PaymentInvoices") or [] if _is_invoice(part)
+    ]
     return Receipt(
         doc_entry=int(need(row, "DocEntry", what)),
         doc_num=int(row.get("DocNum") or row["DocEntry"]),
@@ -122,7 +124,11 @@ def _is_invoice(part: dict[str, Any]) -> bool:
 def credit_memo(row: dict[str, Any]) -> CreditMemo:
     """Read a row of CreditNotes with the invoices its lines were copied from."""
     what = f"credit memo {row.get('DocNum') or row.get('DocEntry')}"
-    bases = [int(line["BaseEntry"]) for line in row.get("DocumentLines") or [] if line.get("BaseType") == 13 and line.get("BaseEntry")]
+    bases = [
+        int(line["BaseEntry"])
+        for line in row.get("DocumentLines") or []
+        if line.get("BaseType") == 13 and line.get("BaseEntry")
+    ]
     return CreditMemo(
         doc_entry=int(need(row, "DocEntry", what)),
         doc_num=int(row.get("DocNum") or row["DocEntry"]),

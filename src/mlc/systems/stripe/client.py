@@ -43,7 +43,7 @@ class StripeOptions:
     livemode: bool = False
 
 
-class StripeRefused(MlcError):
+class StripeRefusedError(MlcError):
     """Stripe refused a read: its own code and text."""
 
     def __init__(self, path: str, status: int, code: str, text: str) -> None:
@@ -88,10 +88,12 @@ class StripeSystem:
             except (NotSent, Doubt) as error:
                 unclear = unclear or (str(error) if isinstance(error, Doubt) else "")
                 if attempt == _SENDS - 1:
-                    raise Doubt(unclear) from error if unclear else error
+                    if unclear:
+                        raise Doubt(unclear) from error
+                    raise
                 self._pause(attempt, None)
                 continue
-            verdict = self._judge(call, reply)
+            verdict = self._judge(reply)
             if not isinstance(verdict, _Unclear):
                 return verdict
             unclear = unclear or (verdict.why if verdict.doubt else "")
@@ -103,7 +105,7 @@ class StripeSystem:
             raise Doubt(unclear)
         raise NotSent(f"Stripe throttled {call.method} {call.path} to the end of the retries")
 
-    def _judge(self, call: Call, reply: http.Reply) -> Answer | Refusal | _Unclear:
+    def _judge(self, reply: http.Reply) -> Answer | Refusal | _Unclear:
         body = reply.json()
         replayed = reply.headers.get("idempotent-replayed", "").lower() == "true"
         if reply.status < 300:
@@ -130,7 +132,7 @@ class StripeSystem:
     # --- reads --------------------------------------------------------------------------------------------------------
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Read one object or one page. Raises StripeRefused, UnreachableError, CredentialError."""
+        """Read one object or one page. Raises StripeRefusedError, UnreachableError, CredentialError."""
 
         def attempt() -> http.Reply:
             reply = self._send("GET", path, query=form(params or {}))
@@ -144,7 +146,7 @@ class StripeSystem:
             self._refuse_key(reply.status, _error(body)[1])
         if reply.status >= 400:
             code, text, _ = _error(body)
-            raise StripeRefused(path, reply.status, code, text)
+            raise StripeRefusedError(path, reply.status, code, text)
         if not isinstance(body, dict):
             raise UnexpectedAnswerError(f"Stripe answered {path} with something that is no object")
         self._check_mode(body)
@@ -154,7 +156,7 @@ class StripeSystem:
         """Read one object, None where Stripe has none of that id."""
         try:
             body = self.get(path, params)
-        except StripeRefused as refused:
+        except StripeRefusedError as refused:
             if refused.status == 404:
                 return None
             raise
@@ -178,15 +180,22 @@ class StripeSystem:
     def _reading(self, call: Call) -> Answer | Refusal:
         try:
             return Answer(200, self.get(call.path, call.body))
-        except StripeRefused as refused:
+        except StripeRefusedError as refused:
             return Refusal(refused.status, refused.code, refused.message)
 
     # --- both ---------------------------------------------------------------------------------------------------------
 
-    def _send(self, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, content: bytes = b"") -> http.Reply:
+    def _send(
+        self, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, content: bytes = b""
+    ) -> http.Reply:
         self._gate.take(operation(method, path))
         basic = base64.b64encode(f"{self._key()}:".encode()).decode()
-        every = {"Authorization": f"Basic {basic}", "Stripe-Version": API_VERSION, "Accept": "application/json", **(headers or {})}
+        every = {
+            "Authorization": f"Basic {basic}",
+            "Stripe-Version": API_VERSION,
+            "Accept": "application/json",
+            **(headers or {}),
+        }
         if content:
             every["Content-Type"] = "application/x-www-form-urlencoded"
         return self._http.send(method, path, query=query, headers=every, content=content or None)
@@ -257,4 +266,8 @@ def _error(body: Any) -> tuple[str, str, str]:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return "", "no text", ""
-    return str(error.get("code") or error.get("type") or ""), str(error.get("message") or "no text")[:1000], str(error.get("type") or "")
+    return (
+        str(error.get("code") or error.get("type") or ""),
+        str(error.get("message") or "no text")[:1000],
+        str(error.get("type") or ""),
+    )

@@ -11,11 +11,18 @@ from decimal import Decimal
 from typing import Any, cast
 
 from mlc.core.commands import (
-    CreditInvoice, DropDraft, EnsureCustomer, PushInvoice, ReportPayment, SettleInvoice, UpdateCustomer, VoidInvoice,
+    CreditInvoice,
+    DropDraft,
+    EnsureCustomer,
+    PushInvoice,
+    ReportPayment,
+    SettleInvoice,
+    UpdateCustomer,
+    VoidInvoice,
 )  # fmt: skip
 from mlc.core.errors import UnreachableError
 from mlc.core.facts import Partner
-from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Mark, Recipe, Receipt, Refusal, Refused
+from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Mark, Receipt, Recipe, Refusal, Refused
 from mlc.core.money import Money, MoneyError, from_decimal, from_stripe, to_stripe
 from mlc.systems.stripe import wire
 
@@ -69,7 +76,13 @@ def update_customer(command: UpdateCustomer, moment: Moment) -> Recipe:
     reply = yield Call("update", _SYSTEM, "POST", f"/v1/customers/{command.customer}", body, write=True)
     if isinstance(reply, Refusal):
         return Refused(reply.code, reply.text)
-    mark = Mark("customer", command.card_code, command.customer, "linked", {"fields": customer_fields(command.partner), "at": moment.now})
+    mark = Mark(
+        "customer",
+        command.card_code,
+        command.customer,
+        "linked",
+        {"fields": customer_fields(command.partner), "at": moment.now},
+    )
     return Done(Receipt(_SYSTEM, "Customer", command.customer), (mark,))
 
 
@@ -90,11 +103,15 @@ def _customer_metadata(command: EnsureCustomer) -> dict[str, str]:
 
 def _linked(command: EnsureCustomer, customer: str) -> Done:
     data = {"fields": customer_fields(command.partner), "email": command.partner.email}
-    return Done(Receipt(_SYSTEM, "Customer", customer), (Mark("customer", command.partner.card_code, customer, "linked", data),))
+    return Done(
+        Receipt(_SYSTEM, "Customer", customer), (Mark("customer", command.partner.card_code, customer, "linked", data),)
+    )
 
 
 def _find_customer(command: EnsureCustomer, moment: Moment) -> Finder:
-    where: dict[str, Any] = {"email": command.partner.email} if command.partner.email else {"created": {"gte": int(moment.now) - 172800}}
+    where: dict[str, Any] = (
+        {"email": command.partner.email} if command.partner.email else {"created": {"gte": int(moment.now) - 172800}}
+    )
     rows = yield from _listed("/v1/customers", where)
     wanted = (command.company, command.partner.card_code)
     return next((row for row in rows if (wire.customer(row).company, wire.customer(row).card_code) == wanted), None)
@@ -183,7 +200,9 @@ def _compare(command: PushInvoice, created: Answer, filled: Answer, path: str, m
         live = yield Call("balance", "sap", "ASK", "open_balance", {"doc_entry": command.doc_entry})
         held = _open_in_sap(live, command.amount.currency)
         if held != command.amount:
-            return Hold("balance_differs", f"SAP now holds {held} open on {command.doc_num}, it was {command.amount} when it was read")
+            return Hold(
+                "balance_differs", f"SAP now holds {held} open on {command.doc_num}, it was {command.amount} when it was read"
+            )
     return None
 
 
@@ -295,7 +314,9 @@ def void_invoice(command: VoidInvoice) -> Recipe:
     mark = Mark("invoice", str(command.doc_entry), command.invoice, "void", {"by": "mlc"})
     if guard.get("status") != "void":
         if guard.get("status") == "paid" or int(guard.get("amount_paid") or 0):
-            return Hold("payment_in_flight", f"{command.doc_num} was cancelled in SAP, but {command.invoice} was paid at Stripe")
+            return Hold(
+                "payment_in_flight", f"{command.doc_num} was cancelled in SAP, but {command.invoice} was paid at Stripe"
+            )
         reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: _find_status(path, "void"))
         if isinstance(reply, Refusal):
             return Refused(reply.code, reply.text)
@@ -314,7 +335,13 @@ def settle_invoice(command: SettleInvoice) -> Recipe:
         if remaining != command.remaining:
             return Hold("balance_unexplained", f"{command.why}, but Stripe still asks for {remaining}, not {command.remaining}")
         reply = yield Call(
-            "pay", _SYSTEM, "POST", f"{path}/pay", {"paid_out_of_band": True}, write=True, find=lambda: _find_status(path, "paid")
+            "pay",
+            _SYSTEM,
+            "POST",
+            f"{path}/pay",
+            {"paid_out_of_band": True},
+            write=True,
+            find=lambda: _find_status(path, "paid"),
         )
         if isinstance(reply, Refusal):
             return Refused(reply.code, reply.text)
@@ -364,14 +391,18 @@ def credit_invoice(command: CreditInvoice) -> Recipe:
 def _lowered(command: ReportPayment | CreditInvoice, number: int, kind: str) -> Mark:
     left = command.left - command.amount
     data = {"expected": left.minor, f"{kind}_{number}": command.amount.minor}
-    return Mark("invoice", str(command.doc_entry), command.invoice, "open" if left else "paid", {**data, "sap_closed": not left})
+    return Mark(
+        "invoice", str(command.doc_entry), command.invoice, "open" if left else "paid", {**data, "sap_closed": not left}
+    )
 
 
 def _guard(doc_num: int, path: str) -> Finder:
     """Read the invoice now; a Hold where money is on its way: then nothing is changed at Stripe."""
     now = yield Call("guard", _SYSTEM, "GET", path, {"expand": ["payments.data.payment.payment_intent"]})
     if isinstance(now, Refusal):
-        return Hold("gone_from_stripe", f"Stripe does not know {path.rsplit('/', 1)[-1]} of invoice {doc_num} any more: {now.text}")
+        return Hold(
+            "gone_from_stripe", f"Stripe does not know {path.rsplit('/', 1)[-1]} of invoice {doc_num} any more: {now.text}"
+        )
     body: dict[str, Any] = now.body
     for one in (body.get("payments") or {}).get("data") or []:
         intent = (one.get("payment") or {}).get("payment_intent")
