@@ -169,7 +169,7 @@ def sandbox(
             say("")
             say(f"In another terminal:  mlc run --config {path}")
             say("Let a customer pay:   curl -s -X POST -H 'Content-Type: application/json' \\")
-            say(f'                        -d \'{{"invoice": "in_..."}}\' {stripe.url}/sandbox/pay')
+            say(f'                        -d \'{{"invoice_id": "in_..."}}\' {stripe.url}/sandbox/pay')
             say("Ctrl-C ends it; everything in it is forgotten then.")
             sys.stderr.flush()
             _wait()

@@ -47,7 +47,7 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     cursor = scene.journal.cursor(EVENTS)
     now = scene.clock.now()
     newest, last = int(cursor or 0), Hints()
-    too_old = cursor is not None and now - newest > _KEPT - _DAY
+    too_old = newest > 0 and now - newest > _KEPT - _DAY
     first = cursor is None
     for page in scene.stripe.events_since(max(0, newest - _OVERLAP)):
         hints = Hints()
