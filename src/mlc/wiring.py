@@ -23,8 +23,9 @@ from mlc.passes.push_invoices import PushInvoices
 from mlc.passes.scene import Rules, Scene
 from mlc.passes.sync_customers import SyncCustomers
 from mlc.store.database import Database
-from mlc.store.journal import Journal, Stored
+from mlc.store.journal import Journal
 from mlc.store.lock import TenantLock
+from mlc.store.records import Stored
 from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads

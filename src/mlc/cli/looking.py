@@ -218,7 +218,7 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
         now = time.time()
         counts = journal.counts()
         rows: list[list[Any]] = []
-        for run in journal.last_runs():
+        for run in journal.runs.last():
             open_ = counts.get(run["pass"], {}).get("open", 0)
             ended = "interrupted" if run["exit_code"] is None else str(run["exit_code"])
             success = f"{age(now - run['success'])} ago" if run["success"] else "never"
@@ -247,7 +247,7 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             session.voice.table(["pass", "last success", "last run (UTC)", "exit", "done", "open"], rows, right=(3, 4, 5))
             for name, text in facts.items():
                 session.voice.out(f"  {name}: {text}")
-            for run in journal.last_runs():
+            for run in journal.runs.last():
                 if run["message"]:
                     session.voice.out(f"  {run['pass']}: {run['message']}")
             for pass_ in counts:

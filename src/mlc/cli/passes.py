@@ -49,7 +49,7 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
     report = road.report
     report.tell = lambda item: session.voice.item(item, report)
     road.options.ask = (lambda plan: _ask(session, plan)) if sys.stdin.isatty() and not session.options.json else None
-    opened.journal.begin_run(opened.tenant.name, name, dry_run=options.dry_run)
+    opened.journal.runs.begin(opened.tenant.name, name, dry_run=options.dry_run)
     code = errors.FAILED
     try:
         road.run(pass_ or PASSES[name](opened.scene(since)))
@@ -61,7 +61,7 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
         code = errors.TERMINATED
         raise
     finally:
-        opened.journal.end_run(name, code, dict(report.counts), "; ".join(report.messages))
+        opened.journal.runs.end(name, code, dict(report.counts), "; ".join(report.messages))
     session.voice.summary(report)
     return report.exit_code
 

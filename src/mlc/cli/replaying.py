@@ -18,7 +18,7 @@ from mlc.passes.push_invoices import PushInvoices
 if TYPE_CHECKING:
     from mlc.cli.session import Session
     from mlc.engine.road import Options
-    from mlc.store.journal import Stored
+    from mlc.store.records import Stored
     from mlc.wiring import OpenTenant
 
 

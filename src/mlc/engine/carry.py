@@ -17,7 +17,8 @@ from mlc.clock import Clock, elapsed_at_least, elapsed_at_most
 from mlc.core.errors import MlcError, UnreachableError
 from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Outcome, Recipe, Refusal, Refused, Skip
 from mlc.core.roles import Doubt, NotSent, System
-from mlc.store.journal import Effect, Journal, Stored
+from mlc.store.journal import Journal
+from mlc.store.records import Effect, Stored
 
 _MAX_ROLLS = 3
 _MAX_GENERATIONS_A_RUN = 3

@@ -13,7 +13,8 @@ from mlc.core.intents import Done, Hold, Plan, Refused, Skip
 from mlc.engine.carry import Carrier, Result, held_skip
 from mlc.engine.limits import Limits, refuse_if_tripped, trip
 from mlc.engine.report import Item, Report
-from mlc.store.journal import Journal, Stored
+from mlc.store.journal import Journal
+from mlc.store.records import Stored
 
 _BATCH = 200
 _NEARLY = 30.0

@@ -6,68 +6,18 @@ One transaction each: accept a plan; a request is about to leave; its answer cam
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mlc.clock import Clock
 from mlc.core import commands, keys
-from mlc.core.commands import Command
 from mlc.core.intents import Adoption, Call, Intent, Mark, Plan, Receipt, Skip
-from mlc.core.money import Money
 from mlc.store.audit import Audit
 from mlc.store.database import Database
 from mlc.store.held import HeldItems
 from mlc.store.links import Links
-
-
-@dataclass(slots=True)
-class Stored:
-    """An intent as the journal knows it."""
-
-    id: int
-    name: str
-    pass_: str
-    lane: str
-    command: Command
-    generation: int
-    state: str
-    says: str
-    amount: Money | None
-    receipt: Receipt | None
-    code: str
-    reason: str
-    run_id: str
-    accepted_at: float  # when this generation was promised
-
-
-@dataclass(slots=True)
-class Effect:
-    """A request that was frozen and at least once sent. Without `answer` it is in doubt."""
-
-    intent: int
-    generation: int
-    step: str
-    roll: int
-    method: str
-    path: str
-    body: dict[str, Any]
-    key: str
-    sends: int
-    first_sent: float
-    first_up: float
-    first_boot: str
-    sent: float
-    up: float
-    boot: str
-    status: int | None
-    answer: Any
-
-    @property
-    def answered(self) -> bool:
-        """Tell whether the answer is known."""
-        return self.status is not None
+from mlc.store.records import Effect, Stored, effect_of, stored_of
+from mlc.store.runs import Runs
 
 
 class Journal:
@@ -81,6 +31,7 @@ class Journal:
         self.audit = Audit(database, clean)
         self.links = Links(database, book)
         self.held = HeldItems(database, book)
+        self.runs = Runs(database, book, run_id, clock, clean)
         self._clean = clean
 
     # --- accept ---------------------------------------------------------------------------------------------------
@@ -159,7 +110,7 @@ class Journal:
         row = self.database.connection.execute(
             "SELECT * FROM effects WHERE intent=? AND generation=? AND step=?", (stored.id, stored.generation, step)
         ).fetchone()
-        return _effect(row) if row else None
+        return effect_of(row) if row else None
 
     def sending(self, stored: Stored, call: Call, *, roll: int = 0) -> Effect:
         """Write down that a request is about to leave: called before every sending, on disk when it returns."""
@@ -278,13 +229,13 @@ class Journal:
     def find(self, name: str) -> Stored | None:
         """Return the intent of a name."""
         row = self.database.connection.execute("SELECT * FROM intents WHERE book=? AND name=?", (self.book, name)).fetchone()
-        return _stored(row) if row else None
+        return stored_of(row) if row else None
 
     def intents(self, *, state: str, pass_: str | None = None, limit: int = -1) -> Iterator[Stored]:
         """Yield the intents in a state, oldest first."""
         query = "SELECT * FROM intents WHERE book=? AND state=? AND (?3 IS NULL OR pass=?3) ORDER BY id LIMIT ?4"
         rows = self.database.connection.execute(query, (self.book, state, pass_, limit)).fetchall()
-        return (_stored(row) for row in rows)
+        return (stored_of(row) for row in rows)
 
     def opened(self, pass_: str, *, begun: bool) -> list[Stored]:
         """Return the open intents of a pass of which something was sent (`begun`), or nothing yet."""
@@ -292,7 +243,7 @@ class Journal:
             "SELECT * FROM intents WHERE book=? AND state='open' AND pass=? AND ?3 = EXISTS (SELECT 1 FROM effects"
             " WHERE effects.intent = intents.id AND effects.generation = intents.generation) ORDER BY id"
         )
-        return [_stored(row) for row in self.database.connection.execute(query, (self.book, pass_, begun)).fetchall()]
+        return [stored_of(row) for row in self.database.connection.execute(query, (self.book, pass_, begun)).fetchall()]
 
     def withdraw_unwanted(self, pass_: str) -> list[str]:
         """End the promises of earlier runs that were never sent and that this whole run did not want again."""
@@ -319,7 +270,7 @@ class Journal:
             " ORDER BY id LIMIT 50",
             (self.book, text),
         ).fetchall()
-        return [_stored(row) for row in rows]
+        return [stored_of(row) for row in rows]
 
     def in_doubt(self, pass_: str | None = None) -> int:
         """Return how many effects of open intents were sent and not answered."""
@@ -373,34 +324,6 @@ class Journal:
             self.held.dismiss(name, note, now)
             self._tell("", name, "dismissed", {"note": note, "who": who}, now)
 
-    # --- runs -------------------------------------------------------------------------------------------------------
-
-    def begin_run(self, tenant: str, pass_: str, *, dry_run: bool) -> None:
-        """Note that a pass begins."""
-        with self.database.write() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,NULL,?,NULL,'{}','')",
-                (self.run_id, self.book, tenant, pass_, self.clock.now(), int(dry_run)),
-            )
-
-    def end_run(self, pass_: str, code: int, counts: dict[str, int], message: str) -> None:
-        """Note how a pass ended."""
-        with self.database.write() as connection:
-            connection.execute(
-                "UPDATE runs SET ended=?, exit_code=?, counts=?, message=? WHERE book=? AND pass=? AND run_id=?",
-                (self.clock.now(), code, json.dumps(counts), self._clean(message), self.book, pass_, self.run_id),
-            )
-
-    def last_runs(self) -> list[dict[str, Any]]:
-        """Return per pass its last run and when it last succeeded (0 or 3)."""
-        rows = self.database.connection.execute(
-            "SELECT r.*, (SELECT max(ended) FROM runs s WHERE s.book=r.book AND s.pass=r.pass AND s.dry_run=0 AND s.exit_code IN (0,3))"
-            " AS success FROM runs r WHERE book=? AND dry_run=0 AND started ="
-            " (SELECT max(started) FROM runs t WHERE t.book=r.book AND t.pass=r.pass AND t.dry_run=0) ORDER BY pass",
-            (self.book,),
-        ).fetchall()
-        return [{**dict(row), "counts": json.loads(row["counts"])} for row in rows]
-
     # --- small things ---------------------------------------------------------------------------------------------
 
     def cursor(self, name: str) -> str | None:
@@ -438,25 +361,3 @@ class Journal:
 
     def _tell(self, pass_: str, name: str, what: str, data: dict[str, Any], now: float) -> None:
         self.audit.append(now, book=self.book, run_id=self.run_id, pass_=pass_, name=name, what=what, data=data)
-
-
-def _money(row: sqlite3.Row) -> Money | None:
-    return Money(row["minor"], row["currency"]) if row["minor"] is not None else None
-
-
-def _stored(row: sqlite3.Row) -> Stored:
-    receipt = Receipt(*json.loads(row["receipt"])) if row["receipt"] else None
-    return Stored(
-        id=row["id"], name=row["name"], pass_=row["pass"], lane=row["lane"], command=commands.from_json(json.loads(row["command"])),
-        generation=row["generation"], state=row["state"], says=row["says"], amount=_money(row), receipt=receipt,
-        code=row["code"], reason=row["reason"], run_id=row["run_id"], accepted_at=row["updated_at"],
-    )  # fmt: skip
-
-
-def _effect(row: sqlite3.Row) -> Effect:
-    return Effect(
-        intent=row["intent"], generation=row["generation"], step=row["step"], roll=row["roll"], method=row["method"],
-        path=row["path"], body=json.loads(row["body"]), key=row["key"], sends=row["sends"], first_sent=row["first_sent"],
-        first_up=row["first_up"], first_boot=row["first_boot"], sent=row["sent"], up=row["up"], boot=row["boot"],
-        status=row["status"], answer=json.loads(row["answer"]) if row["answer"] else None,
-    )  # fmt: skip
