@@ -89,7 +89,10 @@ class OpenTenant:
 
     def recipes(self, stored: Stored) -> Recipe:
         """Return the recipe of an intent: which command is carried by which system is said here and nowhere else."""
-        command, moment = stored.command, stripe_recipes.Moment(self.run_id, stored.generation, self.seams.clock.now())
+        command, moment = (
+            stored.command,
+            stripe_recipes.Moment(self.run_id, stored.generation, self.seams.clock.now(), stored.accepted_at),
+        )
         if isinstance(command, c.PostPayment):
             return sap_recipes.post_payment(command, self._posting_rules(stored))
         if isinstance(command, c.PushInvoice):

@@ -29,6 +29,7 @@ class UpdateCustomer:
     card_code: str
     customer: str
     partner: Partner
+    unset: tuple[str, ...] = ()  # fields that mlc wrote once and SAP no longer holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,8 @@ class Carrier:
             return (yield from self._read(call))
         effect = self.journal.effect(stored, call.step)
         if effect is not None and effect.answered:
+            if isinstance(effect.answer, dict) and "refused" in effect.answer:
+                return Refusal(effect.status or 0, effect.answer["refused"], effect.answer["text"])
             return Answer(effect.status or 0, effect.answer, told=False)
         if effect is None:
             if self._may_be_forgotten(stored, call):

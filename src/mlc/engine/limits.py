@@ -21,6 +21,11 @@ class Limits:
     amounts: Counter[str] = field(default_factory=Counter)
     accepted: bool = False
 
+    def forget(self) -> None:
+        """Begin to count anew: what was counted was only shown."""
+        self.writes = 0
+        self.amounts.clear()
+
     def count(self, amounts: Iterable[Money | None]) -> None:
         """Count wishes without checking: those that were open before."""
         for amount in amounts:

@@ -57,6 +57,7 @@ class Road:
     alert_after: float = 3 * 86400.0
     _parked: list[tuple[Stored, float]] = field(default_factory=list)
     _unfinished: dict[str, Result] = field(default_factory=dict)
+    _gathered: bool = False
 
     def run(self, pass_: Pass) -> Report:
         """Run a pass to its end; what a user can cause ends up in the report, never as an exception."""
@@ -99,8 +100,9 @@ class Road:
             if not more:
                 break
         else:
-            if not self.options.dry_run:
+            if not self.options.dry_run and not getattr(pass_, "partial", False):
                 self.journal.withdraw_unwanted(pass_.name)
+        self._gathered = True
         self._wait_for_the_nearly_settled()
 
     def _may_begin(self, pass_: Pass) -> bool:
@@ -121,6 +123,7 @@ class Road:
             self.report.counts.clear()
             self.report.amounts.clear()
             self.report.codes.clear()
+            self.limits.forget()
         self.journal.set_cursor(f"first_run/{pass_.name}", "accepted")
         return True
 
@@ -187,7 +190,7 @@ class Road:
         elif isinstance(outcome, Hold):
             skip = held_skip(stored, outcome)
             self.report.add(_item(stored, "held", skip.reason, skip.text, news=result.news))
-        elif not result.afresh:
+        elif not (result.afresh and not self._gathered):
             self._unfinished[stored.name] = result
             if result.seconds is not None:
                 self._parked.append((stored, self.clock.uptime() + result.seconds))

@@ -10,8 +10,10 @@ from mlc.core.facts import Partner, ProcessorCustomer
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.passes.scene import Scene
+from mlc.systems.stripe.recipes import customer_fields
 
 CURSOR = "stripe/customers"
+LISTING = "stripe/customers-listing"
 _OVERLAP = 600
 
 
@@ -32,10 +34,18 @@ def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
     for one in page:
         if one.company == scene.rules.company and one.card_code:
             if one.card_code not in known and not one.deleted:
-                plan.marks.append(Mark("customer", one.card_code, one.id, "linked", {"email": one.email}))
+                plan.marks.append(
+                    Mark("customer", one.card_code, one.id, "linked", {"email": one.email, "fields": _fields(one)})
+                )
         elif not one.company and one.email:
             plan.marks.append(Mark("stripe-customer", one.id, one.email.lower(), "unlinked", {"name": one.name}))
     return plan
+
+
+def _fields(one: ProcessorCustomer) -> dict[str, object]:
+    """Return what stands at Stripe in the form in which it would be written."""
+    partner = Partner(one.card_code, one.name, one.email, one.phone, one.street, one.city, one.zip_code, one.country)
+    return customer_fields(partner)
 
 
 def read_new_customers(scene: Scene) -> Iterable[Plan]:
@@ -44,16 +54,20 @@ def read_new_customers(scene: Scene) -> Iterable[Plan]:
     One list call where nothing is new: a page on which everything is known already ends the reading.
     """
     cursor = scene.journal.cursor(CURSOR)
+    whole = (
+        cursor is None or scene.journal.cursor(LISTING) == "open"
+    )  # an earlier listing broke off: what it noted proves nothing
     newest = int(cursor or 0)
     for page in scene.stripe.customers_since(max(0, newest - _OVERLAP) if cursor else 0):
         plan = seen_customers(scene, page)
+        plan.cursors[LISTING] = "open"
         newest = max([newest, *(one.created for one in page)])
         yield plan
         known = scene.journal.links.many("stripe-customer", [one.id for one in page])
         mine = scene.journal.links.by_other("customer", [one.id for one in page])
-        if cursor and not plan.marks and len(known) + len(mine) >= len(page):
+        if not whole and not plan.marks and len(known) + len(mine) >= len(page):
             break
-    yield Plan(cursors={CURSOR: str(newest)})
+    yield Plan(cursors={CURSOR: str(newest), LISTING: "done"})
 
 
 def customer_facts(scene: Scene, cards: Iterable[str]) -> CustomerFacts:

@@ -25,6 +25,7 @@ class Hints:
     """What may have happened, as ids: each is read afresh before anything is decided."""
 
     payments: dict[str, int] = field(default_factory=dict)  # id -> when its invoice payment was created, 0 = unknown
+    paid_invoice: dict[str, str] = field(default_factory=dict)  # bare charge -> the invoice an event says it paid
     reversals: list[tuple[str, str]] = field(default_factory=list)
     invoices: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -39,6 +40,8 @@ class Hints:
         elif hint.kind == "invoice" and hint.id not in self.invoices:
             self.invoices.append(hint.id)
         if hint.payment:
+            if hint.invoice and not hint.payment.startswith("pi_"):
+                self.paid_invoice[hint.payment] = hint.invoice
             self.payments[hint.payment] = max(hint.at, self.payments.get(hint.payment, 0))
 
 
@@ -56,11 +59,10 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
         covered = {hint.invoice for hint in page if hint.kind == "invoice_payment"}
         for hint in page:
             if hint.event in fresh:
-                hints.events.append(hint.event)
+                last.events.append(hint.event)  # ticked off with the cursor, when every page has been dealt with
                 if not (hint.type == "invoice.paid" and hint.invoice in covered):
                     hints.add(hint)
         if first:  # the objects are listed below and tell more than thirty days of events
-            last.events += hints.events
             break
         if not fresh:
             break

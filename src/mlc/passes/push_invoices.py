@@ -28,6 +28,7 @@ from mlc.store.held import Held
 
 NAME = "push-invoices"
 _CURSOR = "stripe/invoices"
+_LISTING = "stripe/invoices-listing"
 _SCANNED = "sap/invoices-scanned"
 _CHANGED = "sap/invoices-changed"
 _OVERLAP = 3600
@@ -66,23 +67,24 @@ class PushInvoices:
         self.scene = scene
         self._only = sorted(set(only)) if only is not None else None
         self._insist = insist
+        self.partial = only is not None or scene.since is not None
         self._customers_read = False
-        self._waiting: dict[int, str] = {}
+        self._waiting: dict[int, list[Held]] = {}
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
     def gather(self) -> Iterator[PushFacts]:
         """Yield what exists at Stripe already, then SAP's invoices page by page."""
-        scene = self.scene
+        scene, self._customers_read = self.scene, False
         yield from self._stripe_side()
         if self._only is not None:
+            self._read_waiting()
             yield self._facts(scene.sap.invoices(self._only), [])
             return
-        self._waiting = {int(one.about["doc_entry"]): one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)
-                         if str(one.about.get("doc_entry", "")).isdigit()}  # fmt: skip
+        self._read_waiting()
         for stored in scene.journal.opened(NAME, begun=False):
             if isinstance(stored.command, PushInvoice):
-                self._waiting[stored.command.doc_entry] = stored.name
+                self._waiting.setdefault(stored.command.doc_entry, [])
         above = int(scene.journal.cursor(_SCANNED) or 0)
         low = 0
         for page in scene.sap.open_invoices(scene.start, above, scene.rules.invoice_filter):
@@ -93,10 +95,19 @@ class PushInvoices:
         yield from self._changed()
         yield PushFacts(cursors={_SCANNED: str(max(low, above))})
 
+    def _read_waiting(self) -> None:
+        self._waiting = {}
+        for held in self.scene.journal.held.all(pass_=NAME, dismissed=True):
+            if str(held.about.get("doc_entry", "")).isdigit():
+                self._waiting.setdefault(int(held.about["doc_entry"]), []).append(held)
+
     def _stripe_side(self) -> Iterator[PushFacts]:
         """Ask Stripe which of our invoices it holds that the journal does not know: a state file may be new, or older."""
         scene = self.scene
         cursor = scene.journal.cursor(_CURSOR)
+        whole = (
+            cursor is None or scene.journal.cursor(_LISTING) == "open"
+        )  # an earlier listing broke off: what it noted proves nothing
         newest = int(cursor or 0)
         since = newest - _OVERLAP if cursor else scene.start_moment(margin_days=92)
         for page in scene.stripe.invoices_since(since):
@@ -105,12 +116,11 @@ class PushInvoices:
             foreign = sum(1 for one in page if one.origin.company and one.origin.company != scene.rules.company)
             ours = [one for one in page if one.origin.company == scene.rules.company and one.origin.doc_entry is not None]
             new = [one for one in ours if one.id not in known and not self._is_ours_in_work(one)]
-            yield PushFacts(
-                adopt=new, links=scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new]), seen=foreign
-            )
-            if cursor and not new and all(one.id in known for one in ours) and ours:
+            links = scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new])
+            yield PushFacts(adopt=new, links=links, seen=foreign, cursors={_LISTING: "open"})
+            if not whole and not new and all(one.id in known for one in ours) and ours:
                 break
-        yield PushFacts(cursors={_CURSOR: str(newest)})
+        yield PushFacts(cursors={_CURSOR: str(newest), _LISTING: "done"})
 
     def _is_ours_in_work(self, one: ProcessorInvoice) -> bool:
         """Tell whether an open intent of ours made this invoice and is not through with it: it will finish by itself."""
@@ -152,10 +162,7 @@ class PushInvoices:
         )
         facts.links = scene.journal.links.many("invoice", map(str, invoices))
         facts.states = scene.journal.states([scene.name("push-invoice", entry) for entry in invoices])
-        for entry in invoices:
-            held = scene.journal.held.get(scene.name("push-invoice", entry))
-            if held is not None:
-                facts.held[held.name] = held
+        facts.held = {held.name: held for entry in invoices for held in self._waiting.get(entry, [])}
         fresh = [entry for entry, one in invoices.items() if self._is_candidate(one, facts)]
         if fresh:
             self._read_candidates(fresh, facts)
@@ -170,7 +177,7 @@ class PushInvoices:
             return link is None or link.state != "open"
         if link is not None and link.state != "draft":
             return False
-        return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "open")
+        return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "promised", "open")
 
     def _read_candidates(self, fresh: list[int], facts: PushFacts) -> None:
         scene = self.scene
@@ -223,7 +230,7 @@ class PushInvoices:
         if earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
             if found.status in ("open", "paid") and earlier.other != found.id:
                 text = (
-                    f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one"
+                    f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one, then dismiss this"
                 )
                 about = {"doc_entry": int(entry), "invoice": found.id}
                 plan.skips.append(Skip(self.scene.name("push-invoice", f"{entry}-{found.id}"), "conflict", text, about=about))
@@ -237,14 +244,14 @@ class PushInvoices:
         plan.notes.append((self.scene.name("push-invoice", entry), f"found at Stripe: {found.id} ({found.status})"))
 
     def _decide_pushed(self, one: Invoice, link: Mark, facts: PushFacts, plan: Plan) -> None:
-        name = self.scene.name("push-invoice", one.doc_entry)
         life = facts.lives.get(one.doc_entry)
         before = len(plan.skips) + len(plan.intents)
         later_life.decide(self.scene, one, link, life, plan)
         if len(plan.skips) + len(plan.intents) == before:
             plan.unchanged += 1
-            if name in facts.held:
-                plan.healed.append(name)
+        wished = {skip.name for skip in plan.skips} | {intent.name for intent in plan.intents}
+        waiting = [held for held in self._waiting.get(one.doc_entry, []) if held.name not in wished]
+        plan.healed += [held.name for held in waiting if held.reason != "conflict"]  # a second invoice is for a person to void
 
     def _decide_new(self, one: Invoice, link: Mark | None, facts: PushFacts, plan: Plan) -> None:
         name = self.scene.name("push-invoice", one.doc_entry)

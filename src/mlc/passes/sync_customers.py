@@ -92,6 +92,7 @@ class SyncCustomers:
             plan.unchanged += 1
             return
         name = self.scene.name("update-customer", partner.card_code)
-        command = UpdateCustomer(partner.card_code, link.other, partner)
+        unset = tuple(sorted(set(known or {}) - set(fields)))
+        command = UpdateCustomer(partner.card_code, link.other, partner, unset)
         says = f"bring {partner.card_code} {partner.name} at Stripe to what SAP holds"
         plan.intents.append(Intent(name, command, f"customer/{partner.card_code}", says=says, anew=True))

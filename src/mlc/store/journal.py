@@ -126,7 +126,7 @@ class Journal:
                 " first_boot = CASE WHEN roll = excluded.roll THEN first_boot ELSE excluded.first_boot END,"
                 " roll=excluded.roll, key=excluded.key, body=excluded.body",
                 (
-                    stored.id, stored.generation, call.step, roll, call.system, call.method, call.path, self._clean(body), key,
+                    stored.id, stored.generation, call.step, roll, call.system, call.method, call.path, body, key,
                     now, up, boot, now, up, boot,
                 ),
             )  # fmt: skip
@@ -157,7 +157,7 @@ class Journal:
     def answered(self, stored: Stored, step: str, status: int, answer: Any, *, how: str = "answered") -> None:
         """Write down the answer of a step; `how` says where it comes from (answered, found)."""
         now = self.clock.now()
-        text = self._clean(json.dumps(answer, ensure_ascii=False, default=str))
+        text = json.dumps(self.audit.cleaned(answer), ensure_ascii=False, default=str)
         with self.database.write() as connection:
             connection.execute(
                 "UPDATE effects SET answered_at=?, status=?, answer=? WHERE intent=? AND generation=? AND step=?",
@@ -254,12 +254,19 @@ class Journal:
         return [stored.name for stored in unwanted]
 
     def states(self, names: list[str]) -> dict[str, str]:
-        """Return name -> state of those names that have an intent; what was withdrawn counts as never wished for."""
+        """Return name -> state of those names that have an intent; what was withdrawn counts as never wished for.
+
+        An open intent of which nothing was sent yet is only `promised`.
+        """
         found: dict[str, str] = {}
         for start in range(0, len(names), 400):
             part = names[start : start + 400]
             marks = ",".join("?" * len(part))
-            query = f"SELECT name, state FROM intents WHERE book=? AND code<>'withdrawn' AND name IN ({marks})"  # noqa: S608 - question marks only
+            query = (  # the marks are question marks only
+                "SELECT name, CASE WHEN state='open' AND NOT EXISTS (SELECT 1 FROM effects WHERE effects.intent = intents.id"
+                " AND effects.generation = intents.generation) THEN 'promised' ELSE state END AS state"
+                f" FROM intents WHERE book=? AND code<>'withdrawn' AND name IN ({marks})"  # noqa: S608
+            )
             found.update({row["name"]: row["state"] for row in self.database.connection.execute(query, (self.book, *part))})
         return found
 

@@ -30,7 +30,8 @@ class TenantLock:
                 raise LockedError(f"another run holds the lock of this company: {self._held_by()}")
             self._clock.sleep(0.2)
         note = {"who": holder, "pid": os.getpid(), "since": stamp(self._clock.now())}
-        self._note.write_text(json.dumps(note))
+        with os.fdopen(os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(json.dumps(note))
 
     def _try(self) -> bool:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,7 @@ from mlc.systems.sap import odata
 from mlc.systems.sap.session import Login, SapSession, SessionStore
 
 _SENDS = 4
+_SURELY_WHOLE = 20  # the default page: a shorter one without a link is the last, whatever the server's own limit is
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,12 @@ class SapSystem:
 
     def get(self, path: str, query: str = "", *, page: int | None = None, method: str = "GET", body: Any = None) -> Any:
         """Read with retries; returns parsed JSON. Raises SapRefusedError, UnreachableError, CredentialError."""
+        return self._read(path, query, page=page, method=method, body=body)[0]
+
+    def _read(
+        self, path: str, query: str = "", *, page: int | None = None, method: str = "GET", body: Any = None
+    ) -> tuple[Any, int | None]:
+        """Read with retries; returns parsed JSON and the page size that the server says it applied."""
         headers = {"Accept": "application/json", "Prefer": f"odata.maxpagesize={page or self.options.page_size}"}
         content = None
         if method == "POST":  # a service call that reads
@@ -110,7 +118,8 @@ class SapSystem:
         parsed = reply.json()
         if parsed is None and reply.body.strip():
             raise UnexpectedAnswerError(f"SAP answered {path} with something that is no JSON: {reply.body[:80]!r}")
-        return parsed
+        applied = re.search(r"maxpagesize=(\d+)", reply.headers.get("preference-applied", ""))
+        return parsed, int(applied[1]) if applied else None
 
     def pages(
         self, entity: str, select: str, where: str, *, key: str = "DocEntry", after: int | str | None = None
@@ -120,7 +129,7 @@ class SapSystem:
         while True:
             beyond = f"{key} gt {odata.literal(last)}" if last is not None else ""
             filters = " and ".join(part for part in (beyond, f"({where})" if where and beyond else where) if part)
-            body = self.get(entity, odata.query(select=select, filter=filters, orderby=key))
+            body, applied = self._read(entity, odata.query(select=select, filter=filters, orderby=key))
             rows, more = odata.rows_of(body)
             if not isinstance(body, dict) or not isinstance(body.get("value"), list):
                 raise UnexpectedAnswerError(f"SAP answered a list of {entity} without rows")
@@ -129,7 +138,7 @@ class SapSystem:
                 if previous is not None and not _grows(previous, last):
                     raise UnexpectedAnswerError(f"SAP does not page {entity} by {key}: {last!r} came after {previous!r}")
                 yield rows
-            if not rows or (not more and len(rows) < self.options.page_size):
+            if not rows or (not more and len(rows) < (applied or min(self.options.page_size, _SURELY_WHOLE))):
                 return
 
     @property

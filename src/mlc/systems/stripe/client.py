@@ -99,7 +99,9 @@ class StripeSystem:
             unclear = unclear or (verdict.why if verdict.doubt else "")
             if verdict.ended:
                 raise Doubt(verdict.why, ended=True)
-            if attempt < _SENDS - 1 and verdict.again:
+            if not verdict.again:
+                break
+            if attempt < _SENDS - 1:
                 self._pause(attempt, reply)
         if unclear:
             raise Doubt(unclear)

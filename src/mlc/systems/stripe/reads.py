@@ -73,13 +73,16 @@ class StripeReads:
             for page in self.system.pages(path, {"created": {"gte": created}}):
                 yield [_hint("", kind, row, int(row.get("created") or 0)) for row in page]
 
-    def payment(self, payment_id: str) -> Payment | None:
-        """Return a PaymentIntent or bare charge as it is now, with the invoices it paid."""
+    def payment(self, payment_id: str, invoice_id: str = "") -> Payment | None:
+        """Return a PaymentIntent or bare charge as it is now, with the invoices it paid.
+
+        Invoice payments cannot be filtered by charge: they are looked for at `invoice_id`, else among its customer's paid invoices.
+        """
         if not payment_id.startswith("pi_"):
             body = self.system.find(f"/v1/charges/{payment_id}", {"expand": ["balance_transaction"]})
             if body and wire.id_of(body.get("payment_intent")):
                 return self.payment(wire.id_of(body["payment_intent"]))
-            return wire.charge(body) if body else None
+            return wire.charge(body, self._paid_by_charge(body, invoice_id)) if body else None
         body = self.system.find(f"/v1/payment_intents/{payment_id}", {"expand": [_WHOLE_PAYMENT]})
         return wire.intent(body, self._paid_by(payment_id)) if body else None
 
@@ -88,7 +91,22 @@ class StripeReads:
         rows = [wire.paid(row) for page in self.system.pages("/v1/invoice_payments", params) for row in page]
         return tuple(one for one in rows if one.status == "paid")
 
-    def payments(self, hints: dict[str, int]) -> dict[str, Payment | None]:
+    def _paid_by_charge(self, charge: dict[str, Any], invoice_id: str) -> tuple[Paid, ...]:
+        invoices = [invoice_id] if invoice_id else []
+        customer = wire.id_of(charge.get("customer"))
+        if not invoices and customer:
+            pages = self.system.pages("/v1/invoices", {"customer": customer, "expand": ["data.payments"]})
+            invoices = [row["id"] for page in pages for row in page if charge["id"] in _charges(row)]
+        params = {"status": "paid", "expand": ["data.invoice"]}
+        parts = [
+            wire.paid(row)
+            for one in invoices
+            for page in self.system.pages("/v1/invoice_payments", {"invoice": one, **params})
+            for row in page
+        ]
+        return tuple(part for part in parts if part.payment == charge["id"])
+
+    def payments(self, hints: dict[str, int], invoices: dict[str, str] | None = None) -> dict[str, Payment | None]:
         """Return payment id -> payment as it is now; `hints` maps ids to when their invoice payment was created (0 = unknown).
 
         Many are read by pages of paid invoice payments around those moments, with intent and charge expanded; what the pages do
@@ -100,7 +118,7 @@ class StripeReads:
             found.update(self._by_pages(placed))
         for payment_id in hints:
             if payment_id not in found:
-                found[payment_id] = self.payment(payment_id)
+                found[payment_id] = self.payment(payment_id, (invoices or {}).get(payment_id, ""))
         return found
 
     def _by_pages(self, placed: dict[str, int]) -> dict[str, Payment]:
@@ -128,6 +146,11 @@ class StripeReads:
         if body is None:
             return None
         return wire.refund(body) if kind == "refund" else wire.dispute(body)
+
+
+def _charges(invoice: dict[str, Any]) -> set[str]:
+    parts = (invoice.get("payments") or {}).get("data") or []
+    return {wire.id_of((part.get("payment") or {}).get("charge")) for part in parts}
 
 
 def _complete(payment: Payment, body: dict[str, Any]) -> bool:

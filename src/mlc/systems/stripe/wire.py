@@ -107,7 +107,7 @@ def intent(body: dict[str, Any], paid_by: tuple[Paid, ...]) -> Payment:
     )
 
 
-def charge(body: dict[str, Any]) -> Payment:
+def charge(body: dict[str, Any], paid_by: tuple[Paid, ...] = ()) -> Payment:
     """Read a charge without a PaymentIntent as the payment it is."""
     status = "succeeded" if body.get("status") == "succeeded" and body.get("captured", True) else str(body.get("status") or "")
     return Payment(
@@ -116,8 +116,9 @@ def charge(body: dict[str, Any]) -> Payment:
         amount=from_stripe(int(body.get("amount_captured") or body.get("amount") or 0), need(body, "currency")),
         customer=id_of(body.get("customer")),
         created=int(body.get("created") or 0),
-        succeeded_at=_success(body, body, ()) if status == "succeeded" else None,
+        succeeded_at=_success(body, body, paid_by) if status == "succeeded" else None,
         origin=origin(body),
+        paid=paid_by,
         refunded=int(body.get("amount_refunded") or 0),
         disputed=bool(body.get("disputed")),
         description=body.get("description") or "",
