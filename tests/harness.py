@@ -23,7 +23,7 @@ from mlc.wiring import PASSES, OpenTenant, Seams, open_tenant
 
 BEGIN = 1793700000.0  # 2026-11-03T10:00:00Z
 TODAY = datetime.date(2026, 11, 3)
-SECRETS = {"P": "secret", "K": "sk_test_mlcsandbox"}
+SECRETS = {"P": "Geheim-4711", "K": "sk_test_mlcsandbox"}
 
 
 class TestClock:
@@ -93,7 +93,7 @@ class Company:
         """`sap` and `stripe` are options of the simulators; the `..._config` texts are added to the tenant's sections."""
         self.world = WorldClock(BEGIN)
         self.clock = TestClock(self.world)
-        self.sap = SapService(self.world, users={"manager": "secret"}, **(sap or {}))
+        self.sap = SapService(self.world, users={"manager": SECRETS["P"]}, **(sap or {}))
         self.stripe = StripeService(self.world, **(stripe or {}))
         self.folder = folder
         self.threads = threads

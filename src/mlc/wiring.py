@@ -30,6 +30,7 @@ from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads
 from mlc.systems.sap.session import Login
+from mlc.systems.stripe import later as stripe_later
 from mlc.systems.stripe import recipes as stripe_recipes
 from mlc.systems.stripe.client import StripeOptions, StripeSystem
 from mlc.systems.stripe.reads import StripeReads
@@ -91,7 +92,7 @@ class OpenTenant:
         """Return the recipe of an intent: which command is carried by which system is said here and nowhere else."""
         command, moment = (
             stored.command,
-            stripe_recipes.Moment(self.run_id, stored.generation, self.seams.clock.now(), stored.accepted_at),
+            stripe_recipes.Moment(self.run_id, stored.generation, self.seams.clock.now, stored.accepted_at),
         )
         if isinstance(command, c.PostPayment):
             return sap_recipes.post_payment(command, self._posting_rules(stored))
@@ -105,13 +106,13 @@ class OpenTenant:
         if isinstance(command, c.UpdateCustomer):
             return stripe_recipes.update_customer(command, moment)
         if isinstance(command, c.VoidInvoice):
-            return stripe_recipes.void_invoice(command)
+            return stripe_later.void_invoice(command)
         if isinstance(command, c.SettleInvoice):
-            return stripe_recipes.settle_invoice(command)
+            return stripe_later.settle_invoice(command)
         if isinstance(command, c.ReportPayment):
-            return stripe_recipes.report_payment(command)
+            return stripe_later.report_payment(command)
         if isinstance(command, c.CreditInvoice):
-            return stripe_recipes.credit_invoice(command)
+            return stripe_later.credit_invoice(command)
         return stripe_recipes.drop_draft(command)
 
     def _posting_rules(self, stored: Stored) -> sap_recipes.PostingRules:
@@ -209,7 +210,7 @@ def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
     """Build the way to a tenant's SAP; it logs in when it is first used."""
     config = tenant.sap
     password = resolver.resolve(tenant.name, "sap.password", config.password)
-    login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal)
+    login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin)
     options = SapOptions(
         page_size=config.page_size, workers=config.workers, connect=config.timeout.connect, read=config.timeout.read,
         write=config.timeout.write, settle=float(config.settle_seconds), ca_bundle=str(config.ca_bundle) if config.ca_bundle else None,
@@ -229,8 +230,9 @@ def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSys
             f"tenant {tenant.name} is in test mode, but stripe.secret_key is a live key",
             hint="use the key of a sandbox or of test mode",
         )
+    limits = config.rate_limit
     options = StripeOptions(
-        url=config.url, tenant=tenant.name, total=config.rate_limit.total or 25.0, operation=config.rate_limit.operation or 25.0
+        config.url, tenant.name, limits.total or 25.0, limits.operation or 25.0, livemode=False, where=key.origin
     )
     return StripeSystem(key.reveal, options, seams.clock, transport=seams.transports.get("stripe"), log=seams.log)
 

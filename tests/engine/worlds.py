@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import sqlite3
+import tempfile
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import httpx
-from harness import TODAY, Company
 
+from harness import TODAY, Company
 from mlc.core.errors import MlcError
 from mlc.store.database import Database
 
 PASSES = ("post-payments", "sync-customers", "push-invoices")
 Reach = Callable[[str], None]
+_WRITE = Database.write
 
 
 class Story:
@@ -40,6 +44,7 @@ class Story:
         self.asked = {entry: company.books.open_balance(entry) for entry in self.entries}
         self.payments: list[str] = []
         self.nameless = ""
+        self.receipts = 1
         self.lived = False
 
     def by_hand(self, entry: int, amount: str) -> None:
@@ -48,7 +53,7 @@ class Story:
         self.company.books.add_receipt(card, Decimal(amount), {entry: Decimal(amount)}, date=TODAY)
 
     def live(self) -> None:
-        """Let happen what customers and the accounting department do after the first push."""
+        """Let happen what customers and accountants do after the first push."""
         at, account, books = self.company.pushed(), self.company.account, self.company.books
         self.payments = [
             account.pay(at[self.full]),
@@ -61,10 +66,14 @@ class Story:
         self.by_hand(self.elsewhere, "83.30")
         self.by_hand(self.begun, "5.00")
         books.credit_memo(self.credited, Decimal("7.10"))
+        self.receipts = 6
         self.lived = True
 
-    def prove(self) -> None:
-        """Assert that everything stands on both sides exactly once and that nothing is left open."""
+    def prove(self, *, remembers: bool = True) -> None:
+        """Assert that everything stands on both sides exactly once and that nothing is left open.
+
+        Without its memory mlc may hold the one invoice whose first receipt was named at Stripe and whose second was not.
+        """
         company, account, books = self.company, self.company.account, self.company.books
         company.check()
         cards = Counter(one["metadata"].get("sap_card_code") for one in account.all("customer"))
@@ -72,17 +81,24 @@ class Story:
         assert_one_invoice_each(company, self.entries)
         posted = {marker: len(found) for marker, found in company.posted().items()}
         assert posted == dict.fromkeys(self.payments, 1), f"receipts: {posted}"
-        assert len(list(books.payments())) == 4 + 2 * self.lived - (0 if self.lived else 3), "a receipt nobody asked for"
+        assert len(list(books.payments())) == self.receipts, "a receipt nobody asked for"
+        held = company.held()
+        waits = f"push-invoice/stripe/{self.begun}"
+        if not remembers and held.get(waits) == "balance_unexplained":
+            del held[waits]
+        else:
+            waits = ""
         for one in account.all("invoice"):
             entry = int(one["metadata"]["sap_doc_entry"])
             if one["status"] in ("open", "paid"):
                 assert Decimal(one["total"]) == self.asked[entry] * 100, f"document {entry} was asked for with {one['total']}"
-                assert Decimal(one["amount_remaining"]) == books.open_balance(entry) * 100, f"document {entry} differs now"
+                agreed = Decimal(one["amount_remaining"]) == books.open_balance(entry) * 100
+                assert agreed or (waits and entry == self.begun), f"document {entry} differs now"
         states = {entry: account.read(found)["status"] for entry, found in company.pushed().items()}
         if self.lived:
             assert self.void not in states
             assert {states[self.full], states[self.one], states[self.two], states[self.elsewhere]} == {"paid"}
-            assert company.held() == {f"post-payment/stripe/{self.nameless}": "no_open_invoice"}
+            assert held == {f"post-payment/stripe/{self.nameless}": "no_open_invoice"}
         assert_nothing_open(company)
 
 
@@ -98,8 +114,7 @@ def assert_nothing_open(company: Company) -> None:
     """No promise is open, nothing is in doubt, and the audit trail is whole."""
     opened = company.open()
     try:
-        left = [one.name for one in opened.journal.intents(state="open")]
-        assert not left, f"still open: {left}"
+        assert not open_names(company), f"still open: {open_names(company)}"
         assert opened.journal.in_doubt() == 0
         assert opened.journal.audit.verify(opened.journal.audit.head())[1] == []
     finally:
@@ -112,15 +127,21 @@ def writes(company: Company) -> int:
     return sum(1 for method, path, _ in log if method != "GET" and "CompanyService" not in path)
 
 
-def settle(company: Company, runs: int = 4) -> None:
-    """Run until a whole run writes nothing and ends without anything unfinished."""
+def settle(company: Company, runs: int = 5) -> None:
+    """Run until a whole run writes nothing and leaves no promise open."""
     for _ in range(runs):
         before, codes = writes(company), set()
         for name in PASSES:
             codes.add(company.run(name).exit_code)
-        if writes(company) == before and codes <= {0, 3}:
+        if writes(company) == before and codes <= {0, 3} and not open_names(company):
             return
-    raise AssertionError(f"not quiet after {runs} runs; the last ended with {codes}")
+    raise AssertionError(f"not quiet after {runs} runs; the last ended with {codes}, open: {open_names(company)}")
+
+
+def open_names(company: Company) -> list[str]:
+    """Return the promises that are open, read past mlc."""
+    with closing(sqlite3.connect(company.folder / "mlc.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM intents WHERE state = 'open'")]
 
 
 def is_write(request: httpx.Request) -> bool:
@@ -131,11 +152,10 @@ def is_write(request: httpx.Request) -> bool:
 @contextmanager
 def write_points(company: Company, reach: Reach) -> Iterator[None]:
     """Call `reach` with a name before and after every commit and every writing request."""
-    write = Database.write
 
     @contextmanager
     def watched(self: Database) -> Iterator[Any]:
-        with write(self) as connection:
+        with _WRITE(self) as connection:
             yield connection
             reach("before commit")
         reach("after commit")
@@ -148,6 +168,14 @@ def write_points(company: Company, reach: Reach) -> Iterator[None]:
             yield
     finally:
         still(company)
+
+
+def quick_folder() -> Path:
+    """Return a folder in memory where there is one: hundreds of state files need not wait for a disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own inside, readable by us alone
+    made = Path(tempfile.mkdtemp(prefix="mlc-engine-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def still(company: Company) -> None:
@@ -174,7 +202,7 @@ def in_a_copy(company: Company, folder: Path, work: Callable[[], None]) -> str:
                 if (company.folder / name).exists():
                     shutil.copy(company.folder / name, folder / name)
             company.folder, company.settings = folder, Company(folder).settings
-            mock.patch.stopall()
+            Database.write = _WRITE
             work()
             code = 0
         except (Exception, MlcError):  # noqa: BLE001 - whatever it was, it is told

@@ -27,7 +27,9 @@ class Oracle:
     pushed: dict[int, int] = field(default_factory=dict)  # DocEntry -> what Stripe must ask for
     held: dict[str, str] = field(default_factory=dict)  # name behind the company -> reason
     silent: set[int] = field(default_factory=set)  # DocEntries of which nothing may be said
-    posted: dict[str, tuple[str, dict[int, int], int]] = field(default_factory=dict)  # payment -> card, invoice parts, on account
+    posted: dict[str, tuple[str, dict[int, int], int]] = field(
+        default_factory=dict
+    )  # payment -> card, invoice parts, on account
     days: dict[str, datetime.date] = field(default_factory=dict)  # payment -> day of success
     nothing: set[str] = field(default_factory=set)  # payments that may not reach SAP
 
@@ -99,7 +101,9 @@ class Oracle:
     def prove_held(self) -> None:
         """Exactly the oracle's reasons wait for a person."""
         found = self.company.held()
-        wrong = {name: (found.get(name), self.held.get(name)) for name in found | self.held if found.get(name) != self.held.get(name)}
+        wrong = {
+            name: (found.get(name), self.held.get(name)) for name in found | self.held if found.get(name) != self.held.get(name)
+        }
         assert not wrong, f"found, expected: {wrong}"
 
     def prove_posted(self) -> None:
@@ -114,7 +118,9 @@ class Oracle:
             real[payment] = (one.card_code, dict(parts), self.minor(one.amount) - sum(parts.values()))
             assert one.date == one.transfer_date == self.days.get(payment, TODAY), payment
             assert one.transfer_account == "1361"
-        wrong = {key: (real.get(key), self.posted.get(key)) for key in real | self.posted if real.get(key) != self.posted.get(key)}
+        wrong = {
+            key: (real.get(key), self.posted.get(key)) for key in real | self.posted if real.get(key) != self.posted.get(key)
+        }
         assert not wrong, f"found, expected: {wrong}"
         assert not self.nothing & set(real)
 

@@ -7,8 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from harness import TODAY, Company
 from oracle import LIMITS, Oracle
+
+from harness import TODAY, Company
 
 DAY = datetime.timedelta(days=1)
 MONEY = ("post-payments", "push-invoices")
@@ -75,7 +76,9 @@ def pay_in_every_way(till: Till) -> None:
     numbers["sap_doc_num"] = str(till.company.books.invoice(e[10]).doc_num)
     till.posts(account.pay_without_invoice(None, 700, metadata=numbers), {e[10]: 700})
     till.posts(account.charge_without_intent(None, 300, metadata=numbers), {e[10]: 300})
-    till.oracle.held[f"push-invoice/stripe/{e[10]}"] = "balance_unexplained"  # Stripe still asks for money that came another way
+    till.oracle.held[f"push-invoice/stripe/{e[10]}"] = (
+        "balance_unexplained"  # Stripe still asks for money that came another way
+    )
     till.waits(account.pay_without_invoice(None, 900, metadata={**numbers, "sap_card_code": "C99"}), "conflict")
     till.waits(account.pay_without_invoice(None, 901, metadata={**numbers, "sap_doc_entry": "9999"}), "gone_from_sap")
     foreign = {"sap_company": "OTHER", "sap_doc_entry": str(e[11]), "sap_doc_num": "1", "sap_card_code": "C1", "mlc_key": "k"}
@@ -116,7 +119,6 @@ def test_the_order_of_events_never_matters(tmp_path: Path) -> None:
         till.oracle.prove_quiet()
 
 
-@pytest.mark.xfail(strict=True, reason="a bare charge that paid an invoice is read without it and held as naming none")
 def test_a_bare_charge_pays_its_invoice(till: Till) -> None:
     """A charge without PaymentIntent that paid an invoice is posted on that invoice."""
     entry = till.entries[0]

@@ -95,7 +95,7 @@ def test_choosing_that_hangs_is_left_behind():
 def test_a_locked_keyring_that_says_so(backend):
     """A backend that reports a lock is told as locked, without the backend's own text."""
 
-    class KeyringLocked(Exception):  # noqa: N818
+    class KeyringLocked(Exception):
         pass
 
     def locked(self, service, user):

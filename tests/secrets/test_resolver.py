@@ -318,5 +318,5 @@ def test_sessions_do_not_wait_for_a_locked_keyring(store, backend):
 def test_importing_secrets_does_not_import_keyring():
     """The keyring package is loaded at first use only, and the resolver does not need the configuration."""
     code = "import sys, mlc.secrets; print([name for name in ('keyring', 'pydantic', 'yaml') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -26,16 +26,14 @@ def _fields(row: AuditRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(session: Session, rows: list[AuditRow]) -> None:
+def _show(session: Session, tenant: str, row: AuditRow) -> None:
     if session.options.json:
-        for row in rows:
-            session.voice.emit("audit", **_fields(row))
+        session.voice.emit("audit", tenant=tenant, **_fields(row))
         return
-    for row in rows:
-        session.voice.out(f"{row.seq:>6} {row.at} {row.what:<10} {row.name or row.pass_}")
-        told = ", ".join(f"{name}: {value}" for name, value in row.data.items() if value not in ("", None, {}))
-        if told:
-            session.voice.out(f"       {told}")
+    session.voice.out(f"{row.seq:>6} {row.at} {row.what:<10} {row.name or row.pass_}")
+    told = ", ".join(f"{name}: {value}" for name, value in row.data.items() if value not in ("", None, {}))
+    if told:
+        session.voice.out(f"       {told}")
 
 
 def _trail(options: o.Common, wish: str | None, last: int | None) -> None:
@@ -46,10 +44,11 @@ def _trail(options: o.Common, wish: str | None, last: int | None) -> None:
         found = False
         for tenant in session.tenants(settings):
             with session.guarded(f"{tenant.name}: "), reading(settings, tenant) as journal:
-                top = journal.audit.count() - last if last else 0
-                for row in journal.audit.rows(book=tenant.sap.company_db, name=wish, after=max(0, top)):
+                book = tenant.sap.company_db
+                rows = journal.audit.newest(book, last) if last else journal.audit.rows(book=book, name=wish)
+                for row in rows:
                     found = True
-                    _show(session, [row])
+                    _show(session, tenant.name, row)
         if wish is not None and not found and not session.codes:
             raise ConfigError(f"the trail knows nothing of {wish}", hint="mlc audit list shows the newest rows")
 

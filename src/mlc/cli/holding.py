@@ -29,9 +29,9 @@ Wish = Annotated[str, typer.Argument(metavar="ID", help="The item: its id, its p
 def item_of(held: Held) -> dict[str, Any]:
     """Return a held item as scripts read it."""
     return {
-        "id": held.name, "pass": held.pass_, "state": "dismissed" if held.dismissed else "held", "reason": held.reason, "text": held.text,
-        "candidates": list(held.candidates), "amount": amount_fields(held.amount), "since": moment(held.since) + " UTC",
-        **held.about,
+        "id": held.name, "target": "sap" if "/post-payment/" in held.name else "stripe", "action": "hold", "pass": held.pass_,
+        "state": "dismissed" if held.dismissed else "held", "reason": held.reason, "text": held.text, "receipt": None,
+        "candidates": list(held.candidates), "amount": amount_fields(held.amount), "since": moment(held.since) + " UTC", **held.about,
     }  # fmt: skip
 
 
@@ -119,12 +119,13 @@ def match(
         entries = _entries(opened, invoices)
         if not dry_run:
             opened.journal.decide(payment, {"invoices": entries, "numbers": invoices}, _who())
-        pass_ = PostPayments(opened.scene(), only=[payment])
+        pass_ = PostPayments(opened.scene(), only=[payment], decided={payment: entries})
         session.codes.append(run_one(session, opened, NAME, Options(dry_run=dry_run, first_run=True), None, pass_))
 
     session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
     with session.guarded():
         install_signals()
+        session.only_tenant_that_knows(wish)
         session.each_tenant(work, "mlc held match", create=False)
         if not session.codes or found:
             _must_be_found(found, wish)
@@ -168,7 +169,14 @@ def dismiss(
                 journal.dismiss(held.name, note, _who())
                 session.voice.say(f"{tenant_.name}: {held.name} ({held.reason}) is dismissed")
 
-    _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one, lambda: _must_be_found(found, wish))
+    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose))
+    with session.guarded():
+        session.only_tenant_that_knows(wish)
+        settings = session.settings()
+        for chosen in session.tenants(settings):
+            one(session, settings, chosen)
+        _must_be_found(found, wish)
+    session.end()
 
 
 def _one_of(journal: Journal, wish: str) -> list[Held]:

@@ -59,8 +59,9 @@ def ping(
             with session.guarded(f"{one.name}: "):
                 _ping_sap(session, settings, one, checks)
                 _ping_stripe(session, settings, one, checks)
-            if not json and not quiet:
-                session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in checks.rows])
+            rows = [row for row in checks.rows if not quiet or row[1] != "ok"]
+            if rows and not json:
+                session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in rows])
     session.end()
 
 
@@ -213,6 +214,7 @@ def status(
 
 def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
     from mlc.cli.books import reading
+    from mlc.wiring import PASSES
 
     with reading(settings, tenant) as journal:
         now = time.time()
@@ -244,13 +246,15 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             )
         elif not session.options.quiet:
             session.voice.out(f"{tenant.name} ({tenant.sap.company_db}, {tenant.mode})")
-            session.voice.table(["pass", "last success", "last run (UTC)", "exit", "done", "open"], rows, right=(3, 4, 5))
+            session.voice.table(
+                ["pass", "last success", "last run (UTC)", "exit", "done", "open", "refused"], rows, right=(3, 4, 5, 6)
+            )
             for name, text in facts.items():
                 session.voice.out(f"  {name}: {text}")
             for run in journal.runs.last():
                 if run["message"]:
                     session.voice.out(f"  {run['pass']}: {run['message']}")
-            for pass_ in counts:
+            for pass_ in PASSES:
                 if journal.cursor(f"tripped/{pass_}"):
                     session.voice.out(f"  {pass_} is stopped by a safety limit: look, then run it once with --accept-limit")
         waits = [since for since in (oldest, journal.oldest_refused()) if since is not None]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlc.cli import options as o
-from mlc.cli.session import Session, install_signals, parse_day
+from mlc.cli.render import blank_summary
+from mlc.cli.session import Session, Terminated, install_signals, parse_day
 from mlc.core import errors
 
 if TYPE_CHECKING:
@@ -18,25 +19,30 @@ if TYPE_CHECKING:
     from mlc.engine.road import Options
     from mlc.wiring import OpenTenant
 
-_STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT, errors.SECRET_STORE}
+STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT, errors.SECRET_STORE}
 
 
 def run_passes(session: Session, names: Iterable[str], options: Options, since: date | None) -> None:
     """Run passes over every tenant in the safe order."""
     install_signals()
-
-    def work(opened: OpenTenant) -> None:
-        ended: list[int] = []
+    settings, names = session.settings(), list(names)
+    for tenant in session.tenants(settings):
+        ended: dict[str, int] = {}
+        before = len(session.codes)
+        with (
+            session.guarded(f"{tenant.name}: "),
+            session.opened(settings, tenant, f"mlc {' '.join(names)}") as opened,
+        ):
+            for name in names:
+                if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
+                    session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
+                    continue
+                ended[name] = run_one(session, opened, name, options, since)
+        session.codes += ended.values()
+        code = errors.worst([*session.codes[before:], *ended.values()])
         for name in names:
-            if name == "push-invoices" and _STOPS_PUSH & set(ended):
-                session.voice.say(
-                    f"{opened.tenant.name} push-invoices: skipped, because an earlier pass did not end well", "yellow"
-                )
-                continue
-            ended.append(run_one(session, opened, name, options, since))
-        session.codes += ended
-
-    session.each_tenant(work, f"mlc {' '.join(names)}")
+            if name not in ended and session.options.json:  # scripts wait for a summary of every tenant and pass
+                session.voice.emit("summary", tenant=tenant.name, **blank_summary(name, code, dry_run=options.dry_run))
 
 
 def run_one(session: Session, opened: OpenTenant, name: str, options: Options, since: date | None, pass_: Any = None) -> int:
@@ -57,7 +63,7 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
     except KeyboardInterrupt:
         code = errors.INTERRUPTED
         raise
-    except BaseException:
+    except Terminated:
         code = errors.TERMINATED
         raise
     finally:
@@ -128,6 +134,8 @@ def replay(
             raise errors.ConfigError("--again is a decision about one thing", hint="give its ID")
         install_signals()
         options = Options(dry_run=dry_run, accept_limit=accept_limit, first_run=True)
+        if wish is not None:
+            session.only_tenant_that_knows(wish)
         found: list[bool] = []
 
         def work(opened: OpenTenant) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from mlc.sandbox.server import Served
     from mlc.sandbox.world import World
 
-_SECRETS = {"sap.password": "sandbox", "stripe.key": "sk_test_mlcsandbox"}  # of the simulated systems only
+_WRITTEN = "# Written by mlc for the simulated systems; nothing in it is secret."
+_SECRETS = {"sap.password": "sandbox-door-27", "stripe.key": "sk_test_mlcsandbox"}  # of the simulated systems only
 
 
 def write_config(folder: Path, sap_url: str, stripe_url: str, state: Path) -> Path:
@@ -30,8 +32,8 @@ def write_config(folder: Path, sap_url: str, stripe_url: str, state: Path) -> Pa
     for name, value in _SECRETS.items():
         with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(value)
-    text = f"""# Written by mlc for the simulated systems; nothing in it is secret.
-state: {state}
+    text = f"""{_WRITTEN}
+state: "{state}"
 tenants:
   sandbox:
     timezone: UTC
@@ -41,12 +43,12 @@ tenants:
       url: {sap_url}/b1s/v2
       company_db: SBODEMO
       username: manager
-      password: {{file: {folder.resolve()}/sap.password}}
+      password: {{file: "{folder.resolve()}/sap.password"}}
       timeout: {{write: 20}}
       settle_seconds: 5
     stripe:
       url: {stripe_url}
-      secret_key: {{file: {folder.resolve()}/stripe.key}}
+      secret_key: {{file: "{folder.resolve()}/stripe.key"}}
       clearing_account: "1361"
       fee_account: "6855"
       bank_account: "1200"
@@ -127,8 +129,10 @@ def _books(session: Session, world: World) -> None:
     unexplained = collected - in_sap
     tied = all(row["open_in_sap"] == row["left_at_stripe"] for row in rows)
     if session.options.json:
-        session.voice.emit("books", invoices=[{name: str(value) for name, value in row.items()} for row in rows],
-                           clearing_in_sap=str(in_sap), collected_at_stripe=str(collected), held=str(unexplained), tied=tied)  # fmt: skip
+        session.voice.emit(
+            "books", tied=tied, invoices=[{name: _minor(value) for name, value in row.items()} for row in rows],
+            clearing_in_sap=_minor(in_sap), collected_at_stripe=_minor(collected), held=_minor(unexplained),
+        )  # fmt: skip
     else:
         session.voice.say("\nBoth books, read from the two systems themselves:", "bold")
         session.voice.table(
@@ -147,6 +151,11 @@ def _books(session: Session, world: World) -> None:
         raise UnexpectedAnswerError("the books of the demo do not tie")
 
 
+def _minor(value: object) -> object:
+    """Return money of the demo (EUR) as scripts read it; anything else as it is."""
+    return {"minor": int(value * 100), "currency": "EUR", "exponent": 2} if isinstance(value, Decimal) else value
+
+
 def sandbox(
     folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
     sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
@@ -163,8 +172,8 @@ def sandbox(
         with _serving(world, sap_port, stripe_port) as (sap, stripe):
             path = _written(folder, sap, stripe)
             say = session.voice.say
-            say(f"SAP Business One  {sap.url}/b1s/v2   company SBODEMO, user manager, password sandbox")
-            say(f"Stripe            {stripe.url}   key sk_test_mlcsandbox")
+            say(f"SAP Business One  {sap.url}/b1s/v2   company SBODEMO, user manager, password {_SECRETS['sap.password']}")
+            say(f"Stripe            {stripe.url}   key {_SECRETS['stripe.key']}")
             say(f"configuration     {path}")
             say("")
             say(f"In another terminal:  mlc run --config {path}")
@@ -181,6 +190,9 @@ def _written(folder: Path, sap: Served, stripe: Served) -> Path:
     """Write the configuration; a state of an earlier sandbox is moved out of its way, because that world is gone."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept = folder / "config.yaml"
+        if kept.exists() and not kept.read_text(errors="replace").startswith(_WRITTEN):
+            raise ConfigError(f"{kept} is not one of the sandbox and stays as it is", hint="give another folder with --dir")
         state = (folder / f"state-{os.getpid()}.db").resolve()
         path = write_config(folder, sap.url, stripe.url, state)
     except OSError as error:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from mlc.core import errors
+from mlc.core.codec import cleaned
 from mlc.core.money import Money, exponent
 from mlc.engine.report import STATES, Item, Report
 
 SCHEMA = "mlc/1"
+_FREE_TEXTS = {"text", "message", "data", "wrong"}
 _SIGNS = {"done": "+", "planned": ">", "held": "!", "refused": "x", "in_doubt": "?"}
 _COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "red", "in_doubt": "magenta"}
 
@@ -22,6 +26,7 @@ class Voice:
     """Where a command speaks: work on stdout, everything else on stderr; colour only at a terminal that wants it."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: int = 0) -> None:
+        self.clean: Callable[[str], str] = str  # takes out the secrets that were looked up: a system may repeat them
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
@@ -30,42 +35,57 @@ class Voice:
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Write one JSON object on stdout."""
-        _write(sys.stdout, json.dumps({"schema": SCHEMA, "type": kind, **fields}, ensure_ascii=False, default=str))
+        line = {"schema": SCHEMA, "type": kind, "run_id": None, "tenant": None, "pass": None, **fields}
+        for name in _FREE_TEXTS & fields.keys():  # names and ids stay as they are, even if a password is such a word
+            line[name] = cleaned(fields[name], self.clean)
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        try:
+            text.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:  # LANG=C, or half a character in a name: still JSON
+            text = json.dumps(line, default=str)
+        _write(sys.stdout, text)
 
     # --- people -----------------------------------------------------------------------------------------------------
 
     def say(self, text: str, style: str = "") -> None:
         """Say a line on stderr, unless quiet."""
         if not self.quiet:
-            _write(sys.stderr, _styled(text, style, sys.stderr))
+            _write(sys.stderr, _styled(_plain(self.clean(text)), style, sys.stderr))
 
     def out(self, text: str) -> None:
         """Write a line of work on stdout."""
-        _write(sys.stdout, text)
+        _write(sys.stdout, _plain(self.clean(text)))
 
     def detail(self, text: str) -> None:
         """Say a request at -v."""
         if self.verbose:
-            _write(sys.stderr, _styled(f"  {text}", "dim", sys.stderr))
+            _write(sys.stderr, _styled(_plain(self.clean(f"  {text}")), "dim", sys.stderr))
 
     def error(self, error: errors.MlcError, where: str = "") -> None:
         """Say what went wrong and what to do next, always."""
-        _write(sys.stderr, _styled(f"error: {where}{error.message}", "red", sys.stderr))
-        if error.hint and error.hint not in error.message:
-            _write(sys.stderr, f"  next: {error.hint}")
+        self._loud(f"{where}{error.message}", error.hint if error.hint not in error.message else "")
+
+    def _loud(self, text: str, hint: str) -> None:
+        _write(sys.stderr, _styled(_plain(self.clean(f"error: {text}")), "red", sys.stderr))
+        if hint:
+            _write(sys.stderr, _plain(self.clean(f"  next: {hint}")))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout, wrapped to the terminal (80 columns where there is none)."""
         from rich.console import Console
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number in right else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(escape(str(cell)) for cell in row))
-        Console(file=sys.stdout, highlight=False, no_color=not _colour(sys.stdout)).print(table)
+            table.add_row(*(Text(_plain(self.clean(str(cell)))) for cell in row))
+        drawn = io.StringIO()
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        Console(file=drawn, highlight=False, emoji=False, force_terminal=False, color_system=None, width=width).print(table)
+        for line in drawn.getvalue().splitlines():
+            _write(sys.stdout, line.rstrip())
 
     # --- passes -----------------------------------------------------------------------------------------------------
 
@@ -90,9 +110,7 @@ class Voice:
                 exit_code=report.exit_code, message="; ".join(report.messages), audit_head=report.audit_head,
             )  # fmt: skip
         for message in report.messages:
-            _write(sys.stderr, _styled(f"error: {report.tenant} {report.pass_}: {message}", "red", sys.stderr))
-            if report.hint:
-                _write(sys.stderr, f"  next: {report.hint}")
+            self._loud(f"{report.tenant} {report.pass_}: {message}", report.hint)
         if not self.as_json:
             self.say(summary_line(report))
 
@@ -137,6 +155,15 @@ def summary_line(report: Report) -> str:
     return f"{report.tenant} {report.pass_}{dry}: {told}{f' ({amounts})' if amounts else ''}{seen}{code}; audit {report.audit_head[:12]}"
 
 
+def blank_summary(pass_: str, code: int, *, dry_run: bool) -> dict[str, Any]:
+    """Return the summary of a pass that did not begin."""
+    counts = dict.fromkeys(("seen", *STATES, "unchanged"), 0)
+    return {
+        "pass": pass_, "dry_run": dry_run, "counts": counts, "amounts": {}, "exponents": {}, "exit_code": code,
+        "message": "not begun", "audit_head": None,
+    }  # fmt: skip
+
+
 def age(seconds: float) -> str:
     """Return a duration as people say it."""
     for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -154,6 +181,11 @@ def fields_lines(fields: Mapping[str, object]) -> list[str]:
     """Return name-value lines, aligned."""
     width = max((len(name) for name in fields), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+
+
+def _plain(text: str) -> str:
+    """Show control characters of names as what they are: a terminal shall not obey them."""
+    return "".join(one if one.isprintable() or one in "\n\t" else f"\\x{ord(one):02x}" for one in text)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlc.cli.passes import run_one
+from mlc.cli.passes import STOPS_PUSH, run_one
 from mlc.core.commands import DropDraft, PostPayment, PushInvoice
+from mlc.core.errors import ConfigError
 from mlc.core.intents import Intent, Plan
 from mlc.core.keys import thing_of
 from mlc.passes.post_payments import NAME as POST
@@ -42,6 +43,7 @@ def replay_in(
     wanted = Wanted()
     if wish is not None:
         _find(opened, wish, wanted, again=again)
+        _one_meaning(wish, wanted)
     if failed:
         for stored in opened.journal.intents(state="refused"):
             if stored.code != "withdrawn" and opened.journal.held.get(stored.name) is None:
@@ -62,7 +64,9 @@ def replay_in(
         session.codes.append(
             run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others))
         )
-    if wanted.documents:
+    if wanted.documents and STOPS_PUSH & set(session.codes):
+        session.voice.say(f"{opened.tenant.name} push-invoices: skipped, because an earlier pass did not end well", "yellow")
+    elif wanted.documents:
         push = PushInvoices(scene, only=wanted.documents, insist=again)
         session.codes.append(run_one(session, opened, PUSH, options, None, push))
     return bool(wanted)
@@ -84,8 +88,28 @@ def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None
             _sort(stored, wanted)
     if not wanted and wish.startswith(("pi_", "ch_", "py_")):
         wanted.payments.append(wish)
-    if not wanted and wish.isdigit():
-        wanted.documents += [one.doc_entry for one in opened.sap.invoices_by_number([int(wish)])]
+    entries = _documents(opened, wish)
+    for entry in entries:
+        known = journal.find(opened.scene().name("push-invoice", entry))
+        if known is not None and known.state == "done" and not again:
+            wanted.finished.append(known)
+        elif entry not in wanted.documents:
+            wanted.documents.append(entry)
+
+
+def _documents(opened: OpenTenant, wish: str) -> list[int]:
+    """Return the documents of an invoice number; `docentry:N` names one where several series use a number."""
+    if wish.lower().startswith("docentry:") and wish[9:].isdigit():
+        return [int(wish[9:])]
+    return [one.doc_entry for one in opened.sap.invoices_by_number([int(wish)])] if wish.isdigit() else []
+
+
+def _one_meaning(wish: str, wanted: Wanted) -> None:
+    """Refuse a word that may mean several things: nothing is done to the wrong one."""
+    meant = [*dict.fromkeys(wanted.payments), *(f"docentry:{entry}" for entry in dict.fromkeys(wanted.documents))]
+    meant += [one.name for one in wanted.others]
+    if len(meant) > 1:
+        raise ConfigError(f"{wish} may mean {len(meant)} things: {', '.join(meant)}", hint="give the one that is meant")
 
 
 def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTenant) -> None:

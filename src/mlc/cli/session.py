@@ -65,7 +65,10 @@ class Session:
         """Return what finds secrets."""
         from mlc.secrets import Resolver
 
-        return Resolver(settings.secrets, os.environ, tty=sys.stdin.isatty() and sys.stderr.isatty())
+        resolver = Resolver(settings.secrets, os.environ, tty=sys.stdin.isatty() and sys.stderr.isatty())
+        before = self.voice.clean
+        self.voice.clean = lambda text: resolver.redactor.clean(before(text))
+        return resolver
 
     def each_tenant(self, work: Callable[[OpenTenant], None], holder: str, *, create: bool = True) -> None:
         """Do the work for each tenant; one tenant's failure never stops the others."""
@@ -74,6 +77,34 @@ class Session:
             with self.guarded(f"{tenant.name}: "), self.opened(settings, tenant, holder, create=create) as opened:
                 work(opened)
 
+    def only_tenant_that_knows(self, wish: str) -> None:
+        """Leave this command to the one tenant that knows a thing: an id that several know, or none, wants --tenant.
+
+        Raises ConfigError.
+        """
+        from dataclasses import replace
+
+        from mlc.cli.books import reading
+
+        if not wish.strip():
+            raise ConfigError("an empty id means nothing", hint="`mlc held list --json` gives the ids")
+        settings = self.settings()
+        chosen = settings.select(list(self.options.tenants))
+        if len(chosen) < 2:
+            return
+        knows = []
+        for tenant in chosen:
+            with reading(settings, tenant) as journal:
+                numbers = journal.links.find("invoice", "doc_num", wish) if wish.isdigit() else []
+                if journal.held.search(wish) or journal.search(wish) or numbers:
+                    knows.append(tenant.name)
+        if len(knows) != 1:
+            which = f"{', '.join(knows)} know it" if knows else "none of them knows it"
+            raise ConfigError(
+                f"{wish} is to be looked for in {len(chosen)} tenants, and {which}", hint="say which one with --tenant"
+            )
+        self.options = replace(self.options, tenants=(knows[0],))
+
     @contextmanager
     def opened(self, settings: Settings, tenant: Tenant, holder: str, *, create: bool = True) -> Iterator[OpenTenant]:
         """Open one tenant and close it whatever happens."""
@@ -81,7 +112,7 @@ class Session:
 
         resolver = self.resolver(settings)
         seams = Session.seams or Seams()
-        seams.log = lambda line: self.voice.detail(resolver.redactor.clean(line))
+        seams.log = self.voice.detail
         opened = open_tenant(
             settings, tenant, resolver, seams, holder=holder, lock_timeout=self.options.lock_timeout, create=create
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -35,6 +36,15 @@ def decode(kind: type[T], data: Any) -> T:
     hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     fields = {name: _value(hints[name], item) for name, item in data.items() if name in hints}
     return kind(**fields)
+
+
+def cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """Return a JSON value with every text in it cleaned; figures and the names of fields stay as they are."""
+    if isinstance(value, dict):
+        return {key: cleaned(inner, clean) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(inner, clean) for inner in value]
+    return clean(value) if isinstance(value, str) else value
 
 
 @cache

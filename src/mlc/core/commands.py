@@ -133,7 +133,7 @@ class After:
     doc_num: int
     invoice: str  # at Stripe, "" where it never was there
     left: int  # minor units open in SAP
-    paid: bool  # nothing is left to pay at Stripe
+    remaining: int | None  # minor units left to pay at Stripe, where it said
     doc_total: str = ""
 
 

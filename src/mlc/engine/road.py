@@ -58,6 +58,7 @@ class Road:
     _parked: list[tuple[Stored, float]] = field(default_factory=list)
     _unfinished: dict[str, Result] = field(default_factory=dict)
     _gathered: bool = False
+    _unasked: bool = False  # a first run that had nothing to write: what turns up meanwhile waits for a person's word
 
     def run(self, pass_: Pass) -> Report:
         """Run a pass to its end; what a user can cause ends up in the report, never as an exception."""
@@ -111,21 +112,27 @@ class Road:
             self.options.dry_run, self.report.dry_run = True, True
             for facts in pass_.gather():
                 self._take(pass_.decide(facts), pass_.name)
-            if not self.report.counts["planned"]:
-                return False
+            if not self.report.counts["planned"]:  # nothing to write: what is held may be kept, and the question stays
+                self._begin_again()
+                self._unasked = True
+                return True
             if self.options.ask is None or not self.options.ask(self.report):
                 planned = self.report.counts["planned"]
                 raise LimitError(
                     f"the first writing run of {pass_.name} would write {planned} document(s) and waits for a person's word",
                     hint="look at the plan above, then run once with --first-run (or answer yes at a terminal)",
                 )
-            self.options.dry_run, self.report.dry_run = False, False
-            self.report.counts.clear()
-            self.report.amounts.clear()
-            self.report.codes.clear()
-            self.limits.forget()
+            self._begin_again()
         self.journal.set_cursor(f"first_run/{pass_.name}", "accepted")
         return True
+
+    def _begin_again(self) -> None:
+        """Forget what was only shown."""
+        self.options.dry_run, self.report.dry_run = False, False
+        self.report.counts.clear()
+        self.report.amounts.clear()
+        self.report.codes.clear()
+        self.limits.forget()
 
     def _carry_open(self, pass_: Pass) -> None:
         """Finish what earlier runs promised, before anything new is read."""
@@ -146,6 +153,10 @@ class Road:
         fresh = [one for one in plan.intents if known.get(one.name) != "open" and (one.anew or known.get(one.name) != "done")]
         for skip in plan.skips:
             self._tell_skip(skip)
+        if fresh and self._unasked:
+            raise LimitError(
+                f"{pass_} found something to write for the first time", hint="look with --dry-run, then --first-run"
+            )
         self.limits.check([intent.amount for intent in fresh], pass_)
         if self.options.dry_run:
             for intent in fresh:

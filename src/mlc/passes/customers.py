@@ -25,6 +25,7 @@ class CustomerFacts:
     partners: dict[str, Partner] = field(default_factory=dict)
     same_email: dict[str, int] = field(default_factory=dict)  # e-mail in lower case -> how many partners have it
     unlinked: dict[str, list[str]] = field(default_factory=dict)  # e-mail in lower case -> customers of nobody
+    by_card: dict[str, list[str]] = field(default_factory=dict)  # CardCode -> customers that name it, but no company
 
 
 def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
@@ -37,6 +38,8 @@ def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
                 plan.marks.append(
                     Mark("customer", one.card_code, one.id, "linked", {"email": one.email, "fields": _fields(one)})
                 )
+        elif not one.company and one.card_code:  # our key without a company: whoever wrote it meant a business partner
+            plan.marks.append(Mark("stripe-card", one.id, one.card_code, "unlinked"))
         elif not one.company and one.email:
             plan.marks.append(Mark("stripe-customer", one.id, one.email.lower(), "unlinked", {"name": one.name}))
     return plan
@@ -63,7 +66,10 @@ def read_new_customers(scene: Scene) -> Iterable[Plan]:
         plan.cursors[LISTING] = "open"
         newest = max([newest, *(one.created for one in page)])
         yield plan
-        known = scene.journal.links.many("stripe-customer", [one.id for one in page])
+        known = {
+            **scene.journal.links.many("stripe-customer", [one.id for one in page]),
+            **scene.journal.links.many("stripe-card", [one.id for one in page]),
+        }
         mine = scene.journal.links.by_other("customer", [one.id for one in page])
         if not whole and not plan.marks and len(known) + len(mine) >= len(page):
             break
@@ -78,15 +84,22 @@ def customer_facts(scene: Scene, cards: Iterable[str]) -> CustomerFacts:
     if not missing:
         return facts
     facts.partners = scene.sap.partners(missing)
+    for mark in scene.journal.links.of_others("stripe-card", missing):
+        facts.by_card.setdefault(mark.other, []).append(mark.key)
     emails = {one.email.lower(): one.email for one in facts.partners.values() if one.email}
     for mark in scene.journal.links.of_others("stripe-customer", emails):
         if mark.state == "unlinked":
             facts.unlinked.setdefault(mark.other, []).append(mark.key)
     if facts.unlinked:
-        asked = [text for email, text in emails.items() if email in facts.unlinked]
+        asked = [how for email, text in emails.items() if email in facts.unlinked for how in _spellings(text)]
         for one in scene.sap.partners_by_email(asked):
             facts.same_email[one.email.lower()] = facts.same_email.get(one.email.lower(), 0) + 1
     return facts
+
+
+def _spellings(email: str) -> list[str]:
+    """Return the ways an address is usually written: SAP's filter may tell capitals apart."""
+    return list(dict.fromkeys([email, email.lower(), email.upper(), email.capitalize()]))
 
 
 def ensure(scene_company: str, name: str, card: str, facts: CustomerFacts) -> Intent | Skip | None:
@@ -98,8 +111,13 @@ def ensure(scene_company: str, name: str, card: str, facts: CustomerFacts) -> In
         return Skip(name, "no_customer", f"SAP has no business partner {card}", about={"card_code": card})
     email = partner.email.lower()
     found = facts.unlinked.get(email, []) if email else []
-    link = found[0] if len(found) == 1 and facts.same_email.get(email) == 1 else ""
-    command = EnsureCustomer(scene_company, metadata_key(name), partner, link, partner.email if link else "")
+    named = facts.by_card.get(card, [])
+    if len(named) > 1:
+        text = f"{len(named)} Stripe customers name {card} in their metadata: {', '.join(sorted(named))}; leave it at one"
+        return Skip(name, "conflict", text, candidates=tuple(sorted(named)), about={"card_code": card})
+    by_email = found[0] if len(found) == 1 and facts.same_email.get(email) == 1 else ""
+    link = named[0] if named else by_email
+    command = EnsureCustomer(scene_company, metadata_key(name), partner, link, partner.email if link and not named else "")
     says = f"link {card} to Stripe customer {link}" if link else f"create {card} {partner.name} at Stripe"
     return Intent(name, command, lane=f"customer/{card}", says=says)
 

@@ -12,6 +12,7 @@ from mlc.core.facts import Hint
 from mlc.passes.scene import Scene
 
 EVENTS = "stripe/events"
+READ = "stripe/events-read"
 SWEPT = "stripe/swept"
 _OVERLAP = 600
 _DAY = 86400
@@ -50,7 +51,8 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     cursor = scene.journal.cursor(EVENTS)
     now = scene.clock.now()
     newest, last = int(cursor or 0), Hints()
-    too_old = newest > 0 and now - newest > _KEPT - _DAY
+    read = float(scene.journal.cursor(READ) or now)
+    too_old = now - read > _KEPT - _DAY  # when the events were last read: a quiet month is no old cursor
     first = cursor is None
     for page in scene.stripe.events_since(max(0, newest - _OVERLAP)):
         hints = Hints()
@@ -70,15 +72,15 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     swept = float(scene.journal.cursor(SWEPT) or 0)
     if first or too_old or scene.since is not None or not 0 <= now - swept < _DAY:
         if too_old:
-            days = int((now - newest) // _DAY)
+            days = int((now - read) // _DAY)
             last.notes.append(
-                ("", f"the events cursor is {days} days old, Stripe keeps 30: payments are listed themselves instead")
+                ("", f"the events were last read {days} days ago, Stripe keeps 30: payments are listed themselves instead")
             )
         begin = scene.start_moment() - _LATE
         since = begin if first or too_old or scene.since is not None else max(begin, int(newest - _SWEEP))
         yield from _sweep(scene, max(0, since))
         last.cursors[SWEPT] = str(now)
-    last.cursors[EVENTS] = str(newest)
+    last.cursors |= {EVENTS: str(newest), READ: str(now)}
     yield last
 
 

@@ -36,6 +36,8 @@ class LifeFacts:
 
 def moved(scene: Scene, one: Invoice, link: Mark) -> bool:
     """Tell whether SAP's figure is another than the one both sides agreed on."""
+    if link.state == "paid":  # paid there and open here: the money may not be posted yet, or there was none
+        return not link.data.get("sap_closed") and not one.cancelled and one.balance > 0
     if link.state != "open":
         return False
     return one.cancelled or _balance(one, link.data.get("currency") or scene.currency) != link.data.get("expected")
@@ -109,6 +111,9 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
     elif link.state == "paid":
         if link.data.get("sap_closed") and not one.cancelled and one.balance > 0:
             text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance}"
+            plan.skips.append(_skip(scene, one, link, "reopened", text))
+        elif life is not None and life.at_stripe is not None and life.unposted == 0 and one.balance > 0 and not one.cancelled:
+            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money of its own, and {one.balance} are open in SAP"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
     elif life is not None:
         _decide_moved(scene, one, link, life, plan)

@@ -58,8 +58,17 @@ class PostPayments:
 
     name = NAME
 
-    def __init__(self, scene: Scene, *, only: Iterable[str] | None = None, insist: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        only: Iterable[str] | None = None,
+        insist: Iterable[str] = (),
+        decided: dict[str, list[int]] | None = None,
+    ) -> None:
+        """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
         self.scene = scene
+        self._decided = decided or {}
         self._only = list(only) if only is not None else None
         self._insist = set(insist)
         self._done: set[str] = set()
@@ -146,7 +155,9 @@ class PostPayments:
             return facts
         for one in candidates:
             decision = scene.journal.decision(one.id)
-            if decision and decision.get("invoices"):
+            if one.id in self._decided:
+                facts.decisions[one.id] = self._decided[one.id]
+            elif decision and decision.get("invoices"):
                 facts.decisions[one.id] = [int(entry) for entry in decision["invoices"]]
         markers = [marker(one.id) for one in candidates]
         facts.receipts = scene.sap.receipts_by_marker(markers)
@@ -362,7 +373,7 @@ class PostPayments:
         after = tuple(
             After(
                 entry, facts.invoices[entry].doc_num, part.invoice, shelf.open(facts.invoices[entry]).minor,
-                doc_total=part.origin.doc_total, paid=_is_through(part),
+                doc_total=part.origin.doc_total, remaining=_left_at_stripe(part),
             )
             for part in one.paid
             if (entry := part.origin.doc_entry) is not None and entry in {taken.doc_entry for taken in match.allocations}
@@ -398,9 +409,11 @@ class PostPayments:
         plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
 
 
-def _is_through(part: Paid) -> bool:
-    """Tell whether nothing is left to pay at Stripe on the invoice a payment touched."""
-    return part.invoice_status == "paid" or (part.invoice_remaining is not None and not part.invoice_remaining)
+def _left_at_stripe(part: Paid) -> int | None:
+    """Return what is left to pay at Stripe on the invoice a payment touched, None where Stripe did not say."""
+    if part.invoice_status == "paid":
+        return 0
+    return part.invoice_remaining.minor if part.invoice_remaining is not None else None
 
 
 def _stripe_states(one: Payment, applied: Iterable[int] = ()) -> list[Mark]:

@@ -229,9 +229,8 @@ class PushInvoices:
         rank = {"open": 4, "paid": 4, "uncollectible": 3, "void": 2, "draft": 1, "": 0}
         if earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
             if found.status in ("open", "paid") and earlier.other != found.id:
-                text = (
-                    f"Stripe holds two invoices for document {found.origin.doc_num}: {earlier.other} and {found.id}; void one, then dismiss this"
-                )
+                both = f"{earlier.other} and {found.id}"
+                text = f"Stripe holds two invoices for document {found.origin.doc_num}: {both}; void one, then dismiss this"
                 about = {"doc_entry": int(entry), "invoice": found.id}
                 plan.skips.append(Skip(self.scene.name("push-invoice", f"{entry}-{found.id}"), "conflict", text, about=about))
             return

@@ -48,6 +48,8 @@ class SyncCustomers:
     def gather(self) -> Iterator[SyncFacts]:
         """Yield what Stripe has, then who has something to push, then who changed."""
         scene = self.scene
+        since = scene.journal.cursor(_PARTNERS)
+        first = date.fromisoformat(since) - timedelta(days=1) if since else None
         for plan in customers.read_new_customers(scene):
             yield SyncFacts(ready=plan)
         for page in scene.sap.open_invoices(scene.start, _EVERYTHING_KNOWN, scene.rules.invoice_filter):
@@ -58,8 +60,8 @@ class SyncCustomers:
             facts = customers.customer_facts(scene, missing)
             names = customers.names_of(missing, scene)
             yield SyncFacts(needed=missing, customers=facts, states=scene.journal.states(list(names.values())))
-        since = scene.journal.cursor(_PARTNERS)
-        first = date.fromisoformat(since) - timedelta(days=1) if since else None
+            if first is None and linked:  # the first run has no day to look back to: compare whoever is linked already
+                yield SyncFacts(changed=list(scene.sap.partners(linked).values()), links=linked)
         if first is not None:
             for partners in scene.sap.changed_partners(first):
                 links = scene.journal.links.many("customer", [one.card_code for one in partners])

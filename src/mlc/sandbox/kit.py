@@ -175,6 +175,10 @@ class Service(ABC):
     def handle(self, request: Request) -> Response:
         """Do the work of one request and answer it."""
 
+    def admit(self, request: Request) -> Callable[[], Response]:
+        """Let a request in whose work is done later; returns that work. What is checked at the door is checked now."""
+        return lambda: self.handle(request)
+
     def later(self, delay: float, work: Callable[[], object]) -> None:
         """Do `work` once `delay` simulated seconds have passed (at the first request after that)."""
         heapq.heappush(self._later, (self.clock.now() + delay, len(self._later) + sum(self.counts.values()), work))
@@ -206,7 +210,8 @@ class Service(ABC):
         if fault.kind == "lost":
             self._done(request, self.handle(request))
         elif fault.kind == "late":
-            self.later(fault.delay, lambda: self._done(request, self.handle(request)))
+            work = self.admit(request)
+            self.later(fault.delay, lambda: self._done(request, work()))
         elif fault.kind != "never":
             raise ValueError(f"no such fault: {fault.kind}")
         self.log.append((request.method, request.path, 0))

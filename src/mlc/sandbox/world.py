@@ -11,7 +11,7 @@ from mlc.sandbox.kit import Clock
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
 
-COMPANY, USER, PASSWORD, KEY = "SBODEMO", "manager", "sandbox", "sk_test_mlcsandbox"
+COMPANY, USER, PASSWORD, KEY = "SBODEMO", "manager", "sandbox-door-27", "sk_test_mlcsandbox"
 _DAY = dt.timedelta(days=1)
 _PARTNERS = [
     ("C20000", "Norma Bäckerei & Café", "buchhaltung@norma.example"),

@@ -41,10 +41,10 @@ class Database:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA foreign_keys=ON")
+                database = cls(connection, path)
+                database._upgrade()
             finally:
                 os.umask(mask)
-            database = cls(connection, path)
-            database._upgrade()
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
         return database
@@ -59,11 +59,9 @@ class Database:
             raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
         if len(applied) == len(_KNOWN):
             return
-        try:
-            migrations.apply(SqliteUtils(self.connection))
-        except sqlite3.Error:  # two first runs at once: the other one did it
+        with _alone(self.path):  # two first runs at once: the second waits, and finds the work done
             if {row[0] for row in self._applied()} != set(_KNOWN):
-                raise
+                migrations.apply(SqliteUtils(self.connection))
 
     def _applied(self) -> list[sqlite3.Row]:
         try:
@@ -76,11 +74,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction that takes the write lock at once; on disk when the block has ended."""
-        try:
+        try:  # an interrupt may come between any two of these lines
             self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
-        try:
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException as error:
@@ -93,6 +88,17 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep every other program from changing the tables at the same time; the system frees the lock where this one dies."""
+    lock = sqlite3.connect(path.with_name(f"{path.name}.upgrade.lock"), timeout=30, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
 
 
 def _refuse_links(path: Path) -> None:

@@ -81,10 +81,14 @@ class HeldItems:
 
     def search(self, text: str) -> list[Held]:
         """Return the items a person may mean: by name, its last part, or any id or number of the thing."""
+        if not text.strip():
+            return []
         rows = self._database.connection.execute("SELECT * FROM held WHERE book=?", (self._book,))
         found = [_held(row) for row in rows]
         return [
-            one for one in found if text == one.name or one.name.endswith("/" + text) or text in map(str, one.about.values())
+            one
+            for one in found
+            if text == one.name or (one.name.endswith("/" + text) and not text.isdigit()) or text in _known_as(one.about)
         ]
 
     def count(self) -> int:
@@ -97,6 +101,15 @@ class HeldItems:
         query = "SELECT min(since) FROM held WHERE book=? AND dismissed_at IS NULL"
         since = self._database.connection.execute(query, (self._book,)).fetchone()[0]
         return float(since) if since is not None else None
+
+
+_IDS = ("payment", "invoice", "invoices", "doc_num", "doc_nums", "refund", "dispute")  # DocEntry is no number that people know
+
+
+def _known_as(about: dict[str, Any]) -> set[str]:
+    """Return the ids and numbers by which a person may call an item."""
+    values = [about[name] for name in _IDS if about.get(name)]
+    return {str(one) for value in values for one in (value if isinstance(value, list) else [value])}
 
 
 def _held(row: sqlite3.Row) -> Held:

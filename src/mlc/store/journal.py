@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from mlc.clock import Clock
@@ -18,6 +19,12 @@ from mlc.store.held import HeldItems
 from mlc.store.links import Links
 from mlc.store.records import Effect, Stored, effect_of, stored_of
 from mlc.store.runs import Runs
+
+_STATES = (
+    "SELECT name, CASE WHEN state='open' AND NOT EXISTS (SELECT 1 FROM effects WHERE effects.intent = intents.id"
+    " AND effects.generation = intents.generation) THEN 'promised' ELSE state END AS state"
+    " FROM intents WHERE book=? AND code<>'withdrawn' AND name IN (:names)"
+)
 
 
 class Journal:
@@ -96,7 +103,7 @@ class Journal:
             self._finish(known, "refused", None, "withdrawn", skip.reason, (), now, "withdrawn")
         if not skip.held:
             return
-        if self.held.put(skip, pass_, self.run_id, now):
+        if self.held.put(replace(skip, text=self._clean(skip.text)), pass_, self.run_id, now):
             self._tell(pass_, skip.name, "held", {"reason": skip.reason, "text": skip.text, **skip.about}, now)
 
     def _heal(self, name: str, pass_: str, now: float, why: str) -> None:
@@ -262,20 +269,19 @@ class Journal:
         for start in range(0, len(names), 400):
             part = names[start : start + 400]
             marks = ",".join("?" * len(part))
-            query = (  # the marks are question marks only
-                "SELECT name, CASE WHEN state='open' AND NOT EXISTS (SELECT 1 FROM effects WHERE effects.intent = intents.id"
-                " AND effects.generation = intents.generation) THEN 'promised' ELSE state END AS state"
-                f" FROM intents WHERE book=? AND code<>'withdrawn' AND name IN ({marks})"  # noqa: S608
-            )
+            query = _STATES.replace(":names", marks)
             found.update({row["name"]: row["state"] for row in self.database.connection.execute(query, (self.book, *part))})
         return found
 
     def search(self, text: str) -> list[Stored]:
         """Return the intents that a person may mean: by name, by the last part of it, by receipt."""
+        if not text.strip():
+            return []
         rows = self.database.connection.execute(
-            "SELECT * FROM intents WHERE book=?1 AND (name=?2 OR name LIKE '%/' || ?2 OR receipt LIKE '%\"' || ?2 || '\"%')"
-            " ORDER BY id LIMIT 50",
-            (self.book, text),
+            "SELECT * FROM intents WHERE book=?1 AND (name=?2"
+            " OR (substr(name, -length(?2) - 1) = '/' || ?2 AND NOT ?3) OR (json_extract(receipt, '$[2]') = ?2 AND NOT ?3)"
+            " OR json_extract(command, '$.payment') = ?2 OR json_extract(command, '$.invoice') = ?2) ORDER BY id LIMIT 50",
+            (self.book, text, text.isdigit()),  # a bare number is an invoice number, never a key or another document's
         ).fetchall()
         return [stored_of(row) for row in rows]
 
@@ -294,6 +300,14 @@ class Journal:
         for row in self.database.connection.execute(query, (self.book,)):
             found.setdefault(row["pass"], {})[row["state"]] = row["n"]
         return found
+
+    def refused_count(self, pass_: str) -> int:
+        """Return how many intents of a pass a system refused; those that are held are counted there."""
+        query = (
+            "SELECT count(*) FROM intents WHERE book=?1 AND pass=?2 AND state='refused' AND code<>'withdrawn'"
+            " AND name NOT IN (SELECT name FROM held WHERE book=?1)"
+        )
+        return int(self.database.connection.execute(query, (self.book, pass_)).fetchone()[0])
 
     def oldest_refused(self) -> float | None:
         """Return since when the oldest refused intent waits that is not a held item."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,18 +30,27 @@ class TenantLock:
             if self._clock.uptime() >= deadline:
                 raise LockedError(f"another run holds the lock of this company: {self._held_by()}")
             self._clock.sleep(0.2)
+        self._tell(holder)
+
+    def _tell(self, holder: str) -> None:
+        """Note who holds the lock, for whoever meets it; without a note the lock holds all the same."""
         note = {"who": holder, "pid": os.getpid(), "since": stamp(self._clock.now())}
-        with os.fdopen(os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(os.open(self._note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file,
+        ):
             file.write(json.dumps(note))
 
     def _try(self) -> bool:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         mask = os.umask(0o077)
+        connection = None
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            connection.close()
+        except (sqlite3.Error, OSError) as error:
+            if connection is not None:
+                connection.close()
             if "locked" in str(error):
                 return False
             raise MlcError(
@@ -61,6 +71,7 @@ class TenantLock:
     def release(self) -> None:
         """Give the lock back."""
         if self._connection is not None:
-            self._note.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._note.unlink(missing_ok=True)
             self._connection.close()
             self._connection = None

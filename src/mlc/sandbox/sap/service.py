@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlc.sandbox.kit import Clock, Request, Response, Service
 from mlc.sandbox.sap.batch import Batch
@@ -44,6 +44,7 @@ class SapService(Service):
             self.clock, local_currency=local_currency, decimals=decimals, timezone=timezone, switches=self.switches
         )
         known = dict(users) if users is not None else {"manager": "secret"}
+        self._admitted = False
         self.sessions = Sessions(self.clock, company, known, self.prefix, self.switches)
         self.desk = Desk(self.books, Schema(self.switches), self.switches)
         self.reader = Reader(self.desk)
@@ -74,6 +75,21 @@ class SapService(Service):
         self.sessions.stall(node)
 
     # --- the way of a request -------------------------------------------------------------------------------------
+    def admit(self, request: Request) -> Callable[[], Response]:
+        """Check the session when the request arrives: work that goes on does not ask again, even after a logout."""
+        try:
+            self.sessions.of(request)
+        except SapError:
+            return lambda: self.handle(request)
+        return lambda: self._inside(request)
+
+    def _inside(self, request: Request) -> Response:
+        self._admitted = True
+        try:
+            return self.handle(request)
+        finally:
+            self._admitted = False
+
     def handle(self, request: Request) -> Response:
         """Answer one request."""
         path = request.path
@@ -104,7 +120,8 @@ class SapService(Service):
             return self.sessions.login(request, call.envelope("B1Sessions/@Element"))
         if path == "Logout" and method == "POST":
             return self.sessions.logout(request)
-        self.sessions.of(request)
+        if not self._admitted:
+            self.sessions.of(request)
         if path == "$batch" and method == "POST":
             return Batch(self.books, root, version, self.handle).run(request)
         if hit is None or name in self.switches.missing_apis:

@@ -45,11 +45,8 @@ class SapReads:
         missing = [code for code in dict.fromkeys(codes) if code not in self._accounts]
         if missing:
             where = f"{odata.any_of('Code', missing)} or {odata.any_of('FormatCode', missing)}"
-            found = [
-                wire.account(row)
-                for page in self.system.pages("ChartOfAccounts", wire.ACCOUNT, where, key="Code")
-                for row in page
-            ]
+            pages = self.system.pages("ChartOfAccounts", wire.ACCOUNT, where, key="Code")
+            found = [wire.account(row) for page in pages for row in page]
             for code in missing:
                 by_code = [one for one in found if one.code == code]
                 by_format = [one for one in found if one.shown == code]

@@ -57,15 +57,18 @@ def posted_marks(command: PostPayment, body: dict[str, Any]) -> tuple[Mark, ...]
 
 
 def _stands(after: After, command: PostPayment) -> Mark:
-    data = {
-        "expected": after.left,
+    data: dict[str, Any] = {
         "doc_num": after.doc_num,
         "card_code": command.card_code,
         "currency": command.amount.currency,
     }
+    if after.remaining == after.left:  # else something else moved the balance too: the next push looks into it
+        data["expected"] = after.left
     known = {"sap_closed": True} if after.left == 0 else {}
     total = {"doc_total": after.doc_total} if after.doc_total else {}
-    return Mark("invoice", str(after.doc_entry), after.invoice, "paid" if after.paid else "open", {**data, **known, **total})
+    return Mark(
+        "invoice", str(after.doc_entry), after.invoice, "paid" if after.remaining == 0 else "open", {**data, **known, **total}
+    )
 
 
 def receipt_of(body: dict[str, Any]) -> Receipt:

@@ -44,6 +44,7 @@ class Login:
     company: str
     user: str
     password: Any  # () -> str
+    where: str = ""  # where the password was found
 
 
 class SapSession(httpx.Auth):
@@ -118,6 +119,7 @@ class SapSession(httpx.Auth):
         )
 
     def _judge(self, error: SapError, *, last: bool) -> None:
+        where = self.login.where
         who = f"{self.login.user} at {self.login.company}, tenant {self.login.tenant}"
         if error.code in _TRANSIENT_LOGIN and "-5027" not in error.text and not last:
             return
@@ -128,7 +130,7 @@ class SapSession(httpx.Auth):
         ):
             raise UnreachableError(f"SAP does not log in {who}: {error.status} {error.text}")
         self._refused = CredentialError(
-            f"SAP refused the login of {who}: {error.code} {error.text}",
+            f"SAP refused the login of {who}: {error.code} {error.text}" + (f" (password from {where})" if where else ""),
             hint=f"correct sap.username, company_db or `mlc secret set {self.login.tenant} sap.password`; it is not tried again, SAP"
             " locks users",
         )

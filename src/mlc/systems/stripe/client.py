@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import random
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from mlc.systems.stripe import API_VERSION
 
 KEY_LIFETIME = 23 * 3600.0  # Stripe keeps keys at least 24 hours; an hour is kept back for clocks and queues
 _SENDS = 6
+_NO_IDS = frozenset({"search", "report_payment", "create_preview"})
 _CREDENTIAL_HINT = "set a valid secret key: mlc secret set {tenant} stripe.secret_key"
 
 
@@ -38,9 +38,10 @@ class StripeOptions:
     total: float = 25.0
     operation: float = 25.0
     workers: int = 12
-    timeout: float = 60.0
+    timeout: float = 30.0
     connect: float = 10.0
     livemode: bool = False
+    where: str = ""  # where the key was found
 
 
 class StripeRefusedError(MlcError):
@@ -207,9 +208,11 @@ class StripeSystem:
         self.clock.sleep(max(min(0.5 * 2**attempt, 5.0) * (0.5 + random.random() / 2), min(asked or 0.0, 60.0)))
 
     def _refuse_key(self, status: int, text: str) -> None:
+        where = self.options.where
         what = "rejected the secret key" if status == 401 else "does not allow this to the restricted key"
         raise CredentialError(
-            f"Stripe {what} of tenant {self.options.tenant}: {text}", hint=_CREDENTIAL_HINT.format(tenant=self.options.tenant)
+            f"Stripe {what} of tenant {self.options.tenant}: {text}" + (f" (key from {where})" if where else ""),
+            hint=_CREDENTIAL_HINT.format(tenant=self.options.tenant),
         )
 
     def _check_mode(self, body: dict[str, Any]) -> None:
@@ -261,7 +264,10 @@ def _pairs(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def operation(method: str, path: str) -> str:
     """Return the API operation of a request: its path with ids taken out (`GET /v1/invoices/{}`)."""
-    return f"{method} {re.sub(r'/[a-z]+_[A-Za-z0-9_]+', '/{}', path)}"
+    parts = path.strip("/").split("/")  # v1, collection, id, action, id
+    return f"{method} /" + "/".join(
+        "{}" if place in (2, 4) and part not in _NO_IDS else part for place, part in enumerate(parts)
+    )
 
 
 def _error(body: Any) -> tuple[str, str, str]:

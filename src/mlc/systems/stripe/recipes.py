@@ -6,19 +6,16 @@ total, SAP's balance) is never taken from an old answer: it is read again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
 from mlc.core.commands import (
-    CreditInvoice,
     DropDraft,
     EnsureCustomer,
     PushInvoice,
-    ReportPayment,
-    SettleInvoice,
     UpdateCustomer,
-    VoidInvoice,
 )  # fmt: skip
 from mlc.core.errors import UnreachableError
 from mlc.core.facts import Partner
@@ -32,12 +29,17 @@ _SYSTEM = "stripe"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When and as what a recipe runs: the run, its generation, the clock when it began."""
+    """When and as what a recipe runs: the run, its generation, and the clock, because a recipe may take its time."""
 
     run_id: str
     generation: int
-    now: float
+    clock: Callable[[], float]
     promised: float = 0.0  # when this generation was promised: nothing of it can be older
+
+    @property
+    def now(self) -> float:
+        """Return this moment in Unix seconds."""
+        return self.clock()
 
 
 # --- customers --------------------------------------------------------------------------------------------------------
@@ -61,11 +63,12 @@ def _link(command: EnsureCustomer) -> Recipe:
     if isinstance(now, Refusal) or now.body.get("deleted"):
         return Hold("no_customer", f"the Stripe customer {command.link} found for {command.partner.card_code} is gone")
     found = wire.customer(now.body)
-    if found.card_code and (found.card_code, found.company) != (command.partner.card_code, command.company):
+    if found.card_code and (found.card_code != command.partner.card_code or found.company not in ("", command.company)):
         return Hold("conflict", f"the Stripe customer {found.id} belongs to {found.card_code} of {found.company}")
     if not found.card_code and command.email_then and found.email.lower() != command.email_then.lower():
         return Hold("conflict", f"the Stripe customer {found.id} no longer has the e-mail by which it was found")
-    reply = yield Call("link", _SYSTEM, "POST", path, {"metadata": _customer_metadata(command)}, write=True)
+    body = {**customer_fields(command.partner), "metadata": _customer_metadata(command)}  # contact data follow SAP
+    reply = yield Call("link", _SYSTEM, "POST", path, body, write=True)
     if isinstance(reply, Refusal):
         return Refused(reply.code, reply.text)
     return _linked(command, command.link)
@@ -115,7 +118,7 @@ def _find_customer(command: EnsureCustomer, moment: Moment) -> Finder:
         if command.partner.email
         else {"created": {"gte": int(min(moment.promised, moment.now)) - 86400}}
     )
-    rows = yield from _listed("/v1/customers", where)
+    rows = yield from listed("/v1/customers", where)
     wanted = (command.company, command.partner.card_code)
     return next((row for row in rows if (wire.customer(row).company, wire.customer(row).card_code) == wanted), None)
 
@@ -248,7 +251,7 @@ def _finalized(command: PushInvoice, final: Answer, path: str) -> Recipe:
         "sap_closed": False, "by": "",
     }  # fmt: skip
     if asked.total != command.amount or asked.due != command.amount:
-        reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: _find_status(path, "void"))
+        reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: find_status(path, "void"))
         ended = "voided" if isinstance(reply, Answer) else f"could not be voided ({reply.text})"
         text = f"SAP holds {command.amount} open on {command.doc_num}, Stripe asked for {asked.due} after finalizing; {asked.id} {ended}"
         return Hold("balance_differs", text)
@@ -277,7 +280,7 @@ def drop_draft(command: DropDraft) -> Recipe:
 
 def _find_invoice(customer: str, key: str, command: PushInvoice, moment: Moment) -> Finder:
     since = int(min(moment.now, command.read_at or moment.now)) - 86400
-    rows = yield from _listed("/v1/invoices", {"customer": customer, "created": {"gte": since}})
+    rows = yield from listed("/v1/invoices", {"customer": customer, "created": {"gte": since}})
     return next((row for row in rows if (row.get("metadata") or {}).get("mlc_key") == key), None)
 
 
@@ -293,7 +296,8 @@ def _find_final(path: str) -> Finder:
     return now.body if isinstance(now, Answer) and now.body.get("status") not in (None, "draft") else None
 
 
-def _listed(path: str, params: dict[str, Any]) -> Finder:
+def listed(path: str, params: dict[str, Any]) -> Finder:
+    """Read a whole list for a look-up."""
     rows: list[dict[str, Any]] = []
     while True:
         after = {"starting_after": rows[-1]["id"]} if rows else {}
@@ -305,150 +309,13 @@ def _listed(path: str, params: dict[str, Any]) -> Finder:
             return rows
 
 
-# --- later life -------------------------------------------------------------------------------------------------------
-
-
-def void_invoice(command: VoidInvoice) -> Recipe:
-    """Void an invoice that SAP cancelled, unless money is on its way or has come."""
-    path = f"/v1/invoices/{command.invoice}"
-    guard = yield from _guard(command.doc_num, path)
-    if isinstance(guard, Hold):
-        return guard
-    mark = Mark("invoice", str(command.doc_entry), command.invoice, "void", {"by": "mlc"})
-    if guard.get("status") != "void":
-        if guard.get("status") == "paid" or int(guard.get("amount_paid") or 0):
-            return Hold(
-                "payment_in_flight", f"{command.doc_num} was cancelled in SAP, but {command.invoice} was paid at Stripe"
-            )
-        reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: _find_status(path, "void"))
-        if isinstance(reply, Refusal):
-            return Refused(reply.code, reply.text)
-    return Done(Receipt(_SYSTEM, "Invoice", command.invoice), (mark,))
-
-
-def settle_invoice(command: SettleInvoice) -> Recipe:
-    """Mark an invoice as paid out of band: its money came by another way and stands in SAP."""
-    path = f"/v1/invoices/{command.invoice}"
-    guard = yield from _guard(command.doc_num, path)
-    if isinstance(guard, Hold):
-        return guard
-    mark = Mark("invoice", str(command.doc_entry), command.invoice, "paid", {"by": "mlc", "expected": 0, "sap_closed": True})
-    if guard.get("status") != "paid":
-        remaining = wire.invoice(guard).remaining
-        if remaining != command.remaining:
-            return Hold("balance_unexplained", f"{command.why}, but Stripe still asks for {remaining}, not {command.remaining}")
-        reply = yield Call(
-            "pay",
-            _SYSTEM,
-            "POST",
-            f"{path}/pay",
-            {"paid_out_of_band": True},
-            write=True,
-            find=lambda: _find_status(path, "paid"),
-        )
-        if isinstance(reply, Refusal):
-            return Refused(reply.code, reply.text)
-    return Done(Receipt(_SYSTEM, "Invoice", command.invoice), (mark,))
-
-
-def report_payment(command: ReportPayment) -> Recipe:
-    """Report a part that was paid elsewhere and attach it: Stripe asks for the rest only."""
-    path = f"/v1/invoices/{command.invoice}"
-    guard = yield from _guard(command.doc_num, path)
-    if isinstance(guard, Hold):
-        return guard
-    amount = {"value": to_stripe(command.amount), "currency": command.amount.currency.lower()}
-    body = {
-        "amount_requested": amount, "initiated_at": command.paid_at, "outcome": "guaranteed",
-        "guaranteed": {"guaranteed_at": command.paid_at},
-        "payment_method_details": {"type": "custom", "custom": {"display_name": "Paid to us directly"}},
-        "processor_details": {"type": "custom", "custom": {"payment_reference": f"SAP receipt {command.receipt}"}},
-        "metadata": {"sap_receipt": str(command.receipt), "sap_doc_entry": str(command.doc_entry)},
-    }  # fmt: skip
-    unknown = f"whether receipt {command.receipt} was reported for invoice {command.doc_num} can no longer be told; look at {command.invoice}"
-    find = lambda: _undecidable(unknown)  # noqa: E731 - a bound look-up, used once
-    record = yield Call("report", _SYSTEM, "POST", "/v1/payment_records/report_payment", body, write=True, find=find)
-    if isinstance(record, Refusal):
-        return Refused(record.code, record.text)
-    record_id = wire.need(record.body, "id")
-    find = lambda: _find_attached(path, record_id)  # noqa: E731 - a bound look-up, used once
-    reply = yield Call(
-        "attach", _SYSTEM, "POST", f"{path}/attach_payment", {"payment_record": record_id}, write=True, find=find
-    )
-    if isinstance(reply, Refusal):
-        return Refused(reply.code, reply.text)
-    return Done(Receipt(_SYSTEM, "PaymentRecord", record_id), (_lowered(command, command.receipt, "receipts"),))
-
-
-def credit_invoice(command: CreditInvoice) -> Recipe:
-    """Issue the credit note of a credit memo; Stripe mails nothing."""
-    path = f"/v1/invoices/{command.invoice}"
-    guard = yield from _guard(command.doc_num, path)
-    if isinstance(guard, Hold):
-        return guard
-    body = {
-        "invoice": command.invoice, "amount": to_stripe(command.amount), "email_type": "none", "memo": command.why[:500],
-        "metadata": {"sap_credit_memo": str(command.memo), "sap_doc_entry": str(command.doc_entry)},
-    }  # fmt: skip
-    reply = yield Call("credit", _SYSTEM, "POST", "/v1/credit_notes", body, write=True, find=lambda: _find_credit(command))
-    if isinstance(reply, Refusal):
-        return Refused(reply.code, reply.text)
-    return Done(Receipt(_SYSTEM, "CreditNote", wire.need(reply.body, "id")), (_lowered(command, command.memo, "memos"),))
-
-
-def _lowered(command: ReportPayment | CreditInvoice, number: int, kind: str) -> Mark:
-    left = command.left - command.amount
-    data = {"expected": left.minor, f"{kind}_{number}": command.amount.minor}
-    return Mark(
-        "invoice", str(command.doc_entry), command.invoice, "open" if left else "paid", {**data, "sap_closed": not left}
-    )
-
-
-def _guard(doc_num: int, path: str) -> Finder:
-    """Read the invoice now; a Hold where money is on its way: then nothing is changed at Stripe."""
-    now = yield Call("guard", _SYSTEM, "GET", path, {"expand": ["payments.data.payment.payment_intent"]})
-    if isinstance(now, Refusal):
-        return Hold(
-            "gone_from_stripe", f"Stripe does not know {path.rsplit('/', 1)[-1]} of invoice {doc_num} any more: {now.text}"
-        )
-    body: dict[str, Any] = now.body
-    for one in (body.get("payments") or {}).get("data") or []:
-        intent = (one.get("payment") or {}).get("payment_intent")
-        if one.get("status") != "open" or not intent:
-            continue
-        if not isinstance(intent, dict):
-            read = yield Call("intent", _SYSTEM, "GET", f"/v1/payment_intents/{intent}")
-            intent = read.body if isinstance(read, Answer) else {}
-        if intent.get("status") in ("processing", "requires_capture", "succeeded"):
-            return Hold("payment_in_flight", f"a payment of invoice {doc_num} is on its way at Stripe ({intent.get('id')})")
-    return body
-
-
-def _find_attached(path: str, record_id: str) -> Finder:
-    now = yield Call("find attached", _SYSTEM, "GET", path, {"expand": ["payments"]})
-    parts = (now.body.get("payments") or {}).get("data") or [] if isinstance(now, Answer) else []
-    return (
-        now.body if any(wire.id_of((part.get("payment") or {}).get("payment_record")) == record_id for part in parts) else None
-    )
-
-
-def _find_credit(command: CreditInvoice) -> Finder:
-    rows = yield from _listed("/v1/credit_notes", {"invoice": command.invoice})
-    return next((row for row in rows if (row.get("metadata") or {}).get("sap_credit_memo") == str(command.memo)), None)
-
-
-def _undecidable(text: str) -> Finder:
-    """Say that nothing can tell any more: Stripe lists no payment records."""
-    yield from ()
-    return Hold("in_doubt", text)
-
-
 def _believed() -> Finder:
     """Take it as done: a mail that may have gone out is not sent twice."""
     yield from ()
     return {}
 
 
-def _find_status(path: str, status: str) -> Finder:
+def find_status(path: str, status: str) -> Finder:
+    """Look whether an invoice has come to a status."""
     now = yield Call("find status", _SYSTEM, "GET", path)
     return now.body if isinstance(now, Answer) and now.body.get("status") == status else None

@@ -1,0 +1,68 @@
+"""Starting is cheap: the version imports nothing, help nothing heavy (looked up in a process of its own)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mlc import __version__
+
+HEAVY = ("httpx", "keyring", "sqlite_utils", "sqlite3", "yaml", "tenacity", "pydantic_settings", "waitress", "mlc.systems",
+         "mlc.sandbox", "mlc.store", "mlc.config", "mlc.secrets")  # fmt: skip
+SCRIPT = """
+import json, sys
+sys.argv = ["mlc", *sys.argv[1:]]
+before = set(sys.modules)
+from mlc.__main__ import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code or 0
+else:
+    code = 0
+sys.stderr.write(json.dumps([code, sorted(set(sys.modules) - before)]))
+"""
+
+
+def start(*words: str) -> tuple[int, str, set[str]]:
+    """Start mlc in a process of its own; returns its code, its stdout, and the modules it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    return code, done.stdout, set(modules)
+
+
+def heavy(modules: set[str]) -> set[str]:
+    """Those of the heavy modules that were imported, whole or in part."""
+    return {one for one in HEAVY if any(module == one or module.startswith(f"{one}.") for module in modules)}
+
+
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_version_imports_nothing(word: str) -> None:
+    """`mlc --version` tells the version and imports neither typer nor anything of the house but its first file."""
+    code, out, modules = start(word)
+    assert (code, out) == (0, f"mlc {__version__}\n")
+    assert {one for one in modules if one.startswith("mlc")} <= {"mlc", "mlc.__main__"}
+    assert heavy(modules) == set()
+    assert "typer" not in modules
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("run", "--help"), ("held", "match", "-h"), ("secret", "-h"), ("demo", "-h")], ids=" ".join
+)
+def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
+    """Help is shown without the wire, the keyring, the state, the configuration or a system."""
+    code, out, modules = start(*words)
+    assert code == 0
+    assert out.startswith("Usage: mlc")
+    assert heavy(modules) == set()
