@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from oracle import Oracle, picture, writes
 
-from harness import TODAY, Company, Wire
+from harness import SECRETS, TODAY, Company, Wire
 from mlc.sandbox.kit import Request, Response
 from mlc.sandbox.sap import SapService, SapSwitches
 
@@ -36,7 +36,7 @@ def reasons(company: Company) -> dict[str, str]:
 
 def restore_sap(company: Company) -> None:
     """Put an SAP company in place that was restored from before everything: it counts its documents from one again."""
-    company.sap = SapService(company.world, users={"manager": "secret"})
+    company.sap = SapService(company.world, users={"manager": SECRETS["P"]})
     company.wires["sap"] = Wire(company.sap, company.clock)
     company.partner()
     company.partner("C2", "Another")

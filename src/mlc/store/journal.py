@@ -198,7 +198,7 @@ class Journal:
         now = self.clock.now()
         known = self.held.get(skip.name)
         with self.database.write():
-            self._finish(stored, "refused", None, skip.reason, skip.text, (), now, "stopped")
+            self._finish(stored, "refused", None, skip.reason, self._clean(skip.text), (), now, "stopped")
             self._skip(skip, stored.pass_, now)
         return known is None or known.reason != skip.reason
 
