@@ -139,7 +139,7 @@ def test_the_published_shapes_are_there_where_they_must_be() -> None:
     """Where the continuous integration says so, the vendors' published shapes must not be skipped."""
     import os
 
-    if os.environ.get("MLC_REQUIRE_WIRE"):
+    if os.environ.get("REQUIRE_WIRE"):
         assert (ROOT.parent / "shared" / "wire").is_dir()
     assert README
 

@@ -259,3 +259,17 @@ def test_init_for_the_sandbox_and_for_nothing(read):
     assert read(template(InitAnswers(**ANSWERS, ca_bundle="/etc/ca.pem"))).tenants["acme"].sap.ca_bundle == Path("/etc/ca.pem")
     with pytest.raises(ConfigError):
         template(InitAnswers(**ANSWERS, stripe=False))
+
+
+def test_a_variable_of_somebody_else_is_left_alone_but_a_misspelled_one_is_not() -> None:
+    """MLC_FOO is nobody's business of ours; MLC_STAT is a misspelled MLC_STATE and an error that names it."""
+    text = b"""
+tenants:
+  acme:
+    start_date: 2026-11-01
+    sap: {url: "http://127.0.0.1:1/b1s/v2", company_db: A, username: u}
+    stripe: {clearing_account: "1361"}
+"""
+    assert parse(text, Path("c.yaml"), {"MLC_FOO": "1"}).tenants
+    with pytest.raises(ConfigError, match="MLC_STAT"):
+        parse(text, Path("c.yaml"), {"MLC_STAT": "/tmp/x.db"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[Loc,
         value = environ[variable]
         if not variable.startswith(PREFIX) or variable in skipped or not value:
             continue
+        if not _is_ours(variable):
+            continue
         try:
             loc = _locate(data, variable[len(PREFIX) :].split("__"), value)
         except _NoSuchSettingError as trouble:
@@ -38,6 +41,13 @@ def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[Loc,
         _put(data, loc, value)
         origins[loc] = variable
     return origins, troubles
+
+
+def _is_ours(variable: str) -> bool:
+    """Tell whether a variable means a setting of ours, rightly spelled or nearly: others may use the prefix as well."""
+    first = _folded(variable[len(PREFIX) :].split("__", maxsplit=1)[0])
+    known = list(Settings.model_fields)
+    return "__" in variable or first in known or bool(difflib.get_close_matches(first, known, n=1))
 
 
 def _referred(data: Any) -> Iterator[str]:

@@ -36,13 +36,14 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             mask = os.umask(0o077)
             try:
-                connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-                connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("PRAGMA foreign_keys=ON")
-                database = cls(connection, path)
-                database._upgrade()
+                with _alone(path):  # two first runs at once: the second waits, and finds the work done
+                    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+                    connection.row_factory = sqlite3.Row
+                    connection.execute("PRAGMA journal_mode=WAL")
+                    connection.execute("PRAGMA synchronous=FULL")
+                    connection.execute("PRAGMA foreign_keys=ON")
+                    database = cls(connection, path)
+                    database._upgrade()
             finally:
                 os.umask(mask)
         except (sqlite3.Error, OSError) as error:
@@ -59,9 +60,7 @@ class Database:
             raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
         if len(applied) == len(_KNOWN):
             return
-        with _alone(self.path):  # two first runs at once: the second waits, and finds the work done
-            if {row[0] for row in self._applied()} != set(_KNOWN):
-                migrations.apply(SqliteUtils(self.connection))
+        migrations.apply(SqliteUtils(self.connection))
 
     def _applied(self) -> list[sqlite3.Row]:
         try:
@@ -92,8 +91,8 @@ class Database:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep every other program from changing the tables at the same time; the system frees the lock where this one dies."""
-    lock = sqlite3.connect(path.with_name(f"{path.name}.upgrade.lock"), timeout=30, isolation_level=None)
+    """Keep every other program from opening the file at the same time; the system frees the lock where this one dies."""
+    lock = sqlite3.connect(path.with_name(f"{path.name}.open.lock"), timeout=30, isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")
         yield
