@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlc.config import InitAnswers, account_for, find, load, redacted_dump, template, unsupported
+from mlc.config import InitAnswers, account_for, find, load, parse, redacted_dump, template, unsupported
 from mlc.config.models import GoCardless, Limits, RateLimit, Sap, Settings, Stripe, Tenant, Timeout
 from mlc.core.errors import ConfigError, NoStateError
 
@@ -272,4 +272,4 @@ tenants:
 """
     assert parse(text, Path("c.yaml"), {"MLC_FOO": "1"}).tenants
     with pytest.raises(ConfigError, match="MLC_STAT"):
-        parse(text, Path("c.yaml"), {"MLC_STAT": "/tmp/x.db"})
+        parse(text, Path("c.yaml"), {"MLC_STAT": "/var/x.db"})
