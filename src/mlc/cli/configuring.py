@@ -127,5 +127,5 @@ def _answer(given: str | None, question: str, default: str | None, flag: str) ->
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.command("init")(init)
+    app.command("init", short_help="Write a commented config.yaml.")(init)
     app.add_typer(config_app, name="config")

@@ -264,5 +264,5 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.command("ping")(ping)
-    app.command("status")(status)
+    app.command("ping", short_help="Log in everywhere; check what a posting needs.")(ping)
+    app.command("status", short_help="How every tenant and pass stands.")(status)

@@ -82,7 +82,7 @@ def _ask(session: Session, report: Report) -> bool:
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
 
-    def command(name: str, passes: tuple[str, ...], text: str) -> None:
+    def command(name: str, passes: tuple[str, ...], short: str, text: str) -> None:
         def body(
             config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
             verbose: o.Verbose = 0, since: o.Since = None, limit: o.Limit = None, lock_timeout: o.LockTimeout = 0.0,
@@ -96,20 +96,25 @@ def register(app: typer.Typer) -> None:
                 run_passes(session, passes, options, parse_day(since))
             session.end()
 
-        app.command(name, help=text)(body)
+        app.command(name, help=text, short_help=short)(body)
 
-    command("sync-customers", ("sync-customers",), "Business partners of SAP to customers at Stripe: link, create, update.")
     command(
-        "push-invoices",
-        ("push-invoices",),
+        "sync-customers", ("sync-customers",), "Partners of SAP to customers at Stripe.",
+        "Business partners of SAP to customers at Stripe: link, create, update.",
+    )  # fmt: skip
+    command(
+        "push-invoices", ("push-invoices",), "SAP invoices to Stripe, and their later life.",
         "SAP invoices to Stripe, and their later life: paid elsewhere, credited, cancelled.",
-    )
-    command("post-payments", ("post-payments",), "Stripe payments to SAP as incoming payments; refunds and disputes are held.")
+    )  # fmt: skip
     command(
-        "run", ("post-payments", "sync-customers", "push-invoices"),
+        "post-payments", ("post-payments",), "Stripe payments to SAP.",
+        "Stripe payments to SAP as incoming payments; refunds and disputes are held.",
+    )  # fmt: skip
+    command(
+        "run", ("post-payments", "sync-customers", "push-invoices"), "Every pass, in the safe order.",
         "Every pass in the safe order: post-payments, sync-customers, push-invoices.",
     )  # fmt: skip
-    app.command("replay")(replay)
+    app.command("replay", short_help="Do again what failed or was held.")(replay)
 
 
 def replay(

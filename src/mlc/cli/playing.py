@@ -209,5 +209,5 @@ def _wait() -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.command("demo")(demo)
-    app.command("sandbox")(sandbox)
+    app.command("demo", short_help="The whole loop against simulated systems.")(demo)
+    app.command("sandbox", short_help="Serve the simulated systems to play with.")(sandbox)

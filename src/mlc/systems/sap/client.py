@@ -53,6 +53,7 @@ class SapSystem:
         self.settle = options.write + options.settle
         self.clock = clock
         self.session = SapSession(login, clock, store, timeout=options.read)
+        self._links = False  # whether this server is known to say that there is more
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
         self._http = http.Http(
             "SAP", login.url, transport=transport, verify=http.tls(options.ca_bundle, verify=options.verify_tls),
@@ -122,15 +123,26 @@ class SapSystem:
         return parsed, int(applied[1]) if applied else None
 
     def pages(
-        self, entity: str, select: str, where: str, *, key: str = "DocEntry", after: int | str | None = None
+        self,
+        entity: str,
+        select: str,
+        where: str,
+        *,
+        key: str = "DocEntry",
+        after: int | str | None = None,
+        page: int | None = None,
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield pages by keyset (`key gt last`): rows that come and go meanwhile are neither repeated nor missed."""
+        """Yield pages by keyset (`key gt last`): rows that come and go meanwhile are neither repeated nor missed.
+
+        `page` asks for larger pages than the configured ones, where rows are small.
+        """
         last = after
         while True:
             beyond = f"{key} gt {odata.literal(last)}" if last is not None else ""
             filters = " and ".join(part for part in (beyond, f"({where})" if where and beyond else where) if part)
-            body, applied = self._read(entity, odata.query(select=select, filter=filters, orderby=key))
+            body, applied = self._read(entity, odata.query(select=select, filter=filters, orderby=key), page=page)
             rows, more = odata.rows_of(body)
+            self._links = self._links or more
             if not isinstance(body, dict) or not isinstance(body.get("value"), list):
                 raise UnexpectedAnswerError(f"SAP answered a list of {entity} without rows")
             if rows:
@@ -138,7 +150,8 @@ class SapSystem:
                 if previous is not None and not _grows(previous, last):
                     raise UnexpectedAnswerError(f"SAP does not page {entity} by {key}: {last!r} came after {previous!r}")
                 yield rows
-            if not rows or (not more and len(rows) < (applied or min(self.options.page_size, _SURELY_WHOLE))):
+            least = applied or (self.options.page_size if self._links else min(self.options.page_size, _SURELY_WHOLE))
+            if not rows or (not more and len(rows) < least):
                 return
 
     @property

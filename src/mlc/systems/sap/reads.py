@@ -13,6 +13,7 @@ from mlc.core.keys import is_marker
 from mlc.systems.sap import odata, wire
 from mlc.systems.sap.client import SapRefusedError, SapSystem
 
+_SMALL_ROWS = 500  # a page of rows with a handful of fields (facts: 100-500)
 BULK = 40  # keys per `or` filter: 20-50 (HOUSE, "Read first")
 
 
@@ -114,7 +115,7 @@ class SapReads:
     def changed_partners(self, since: date) -> Iterator[list[Partner]]:
         """Yield pages of customers changed on or after a day."""
         where = f"CardType eq 'cCustomer' and UpdateDate ge {odata.literal(since)}"
-        for page in self.system.pages("BusinessPartners", wire.PARTNER, where, key="CardCode"):
+        for page in self.system.pages("BusinessPartners", wire.PARTNER, where, key="CardCode", page=_SMALL_ROWS):
             yield [wire.partner(row) for row in page]
 
     def partners_by_email(self, emails: Iterable[str]) -> list[Partner]:

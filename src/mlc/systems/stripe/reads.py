@@ -9,10 +9,11 @@ from mlc.core.facts import Hint, Paid, Payment, ProcessorCustomer, ProcessorInvo
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.client import StripeSystem
 
-# Twenty is the most one call takes. What only speaks of payouts and credit notes is not needed by these passes.
+# Twenty is the most one call takes; a twenty-first is refused with the whole call. What only speaks of payouts and credit notes, or
+# of failures that change nothing, is not needed by these passes.
 EVENT_TYPES = (
     "invoice_payment.paid", "invoice.paid", "invoice.voided", "invoice.marked_uncollectible", "invoice.overpaid",
-    "invoice.finalization_failed", "invoice.payment_failed", "payment_intent.succeeded", "payment_intent.processing",
+    "payment_intent.succeeded", "payment_intent.processing",
     "payment_intent.payment_failed", "charge.succeeded", "charge.updated", "charge.failed", "refund.created", "refund.updated",
     "refund.failed", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
     "charge.dispute.closed",

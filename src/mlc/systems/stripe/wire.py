@@ -91,11 +91,11 @@ def intent(body: dict[str, Any], paid_by: tuple[Paid, ...]) -> Payment:
     """Read a PaymentIntent with the InvoicePayments that belong to it."""
     charge = body.get("latest_charge")
     charge = charge if isinstance(charge, dict) else {}
-    received = body.get("amount_received")
+    received, succeeded = body.get("amount_received"), body.get("status") == "succeeded"
     return Payment(
         id=need(body, "id"),
         status=body.get("status") or "",
-        amount=from_stripe(int(received or body.get("amount") or 0), need(body, "currency")),
+        amount=from_stripe(int(_first(received if succeeded else None, body.get("amount"))), need(body, "currency")),
         customer=id_of(body.get("customer")),
         created=int(body.get("created") or 0),
         succeeded_at=_success(body, charge, paid_by) if body.get("status") == "succeeded" else None,
@@ -109,11 +109,13 @@ def intent(body: dict[str, Any], paid_by: tuple[Paid, ...]) -> Payment:
 
 def charge(body: dict[str, Any], paid_by: tuple[Paid, ...] = ()) -> Payment:
     """Read a charge without a PaymentIntent as the payment it is."""
-    status = "succeeded" if body.get("status") == "succeeded" and body.get("captured", True) else str(body.get("status") or "")
+    status = str(body.get("status") or "")
+    if status == "succeeded" and not body.get("captured", True):
+        status = "requires_capture"  # authorised only: no money has come
     return Payment(
         id=need(body, "id"),
         status=status,
-        amount=from_stripe(int(body.get("amount_captured") or body.get("amount") or 0), need(body, "currency")),
+        amount=from_stripe(int(_first(body.get("amount_captured"), body.get("amount"))), need(body, "currency")),
         customer=id_of(body.get("customer")),
         created=int(body.get("created") or 0),
         succeeded_at=_success(body, body, paid_by) if status == "succeeded" else None,
@@ -123,6 +125,11 @@ def charge(body: dict[str, Any], paid_by: tuple[Paid, ...] = ()) -> Payment:
         disputed=bool(body.get("disputed")),
         description=body.get("description") or "",
     )
+
+
+def _first(*values: Any) -> Any:
+    """Return the first figure that was told."""
+    return next((value for value in values if value is not None), 0)
 
 
 def _success(body: dict[str, Any], charged: dict[str, Any], paid_by: tuple[Paid, ...]) -> datetime:
