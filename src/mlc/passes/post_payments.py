@@ -9,48 +9,23 @@ Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../refund/..
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from mlc.core import codec
 from mlc.core.commands import After, PostPayment
-from mlc.core.facts import Account, Invoice, Paid, Payment, Period, Receipt, Reversal
+from mlc.core.facts import Paid, Payment, Period, Receipt, Reversal
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
 from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
 from mlc.core.money import MoneyError, from_decimal
 from mlc.passes.hints import Hints, read_hints
+from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
 from mlc.passes.scene import Scene, chunks
-from mlc.systems.sap.reads import is_by_hand
 
 NAME = "post-payments"
-_NEIGHBOUR_DAYS = timedelta(days=10)
 _PENDING = ("processing", "requires_capture", "pending")
 _OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
-
-
-@dataclass(slots=True)
-class PostFacts:
-    """A batch of payments with everything needed to decide about them."""
-
-    payments: dict[str, Payment] = field(default_factory=dict)
-    gone: list[str] = field(default_factory=list)
-    reversals: list[Reversal] = field(default_factory=list)
-    receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
-    drafts: dict[str, int] = field(default_factory=dict)  # by marker: waits for approval
-    invoices: dict[int, Invoice] = field(default_factory=dict)
-    neighbours: list[Receipt] = field(default_factory=list)
-    cards: dict[str, str] = field(default_factory=dict)  # Stripe customer -> CardCode
-    decisions: dict[str, list[int]] = field(default_factory=dict)
-    periods: list[Period] = field(default_factory=list)
-    account: Account | None = None
-    invoice_states: list[Mark] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    cursors: dict[str, str] = field(default_factory=dict)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    known: set[str] = field(default_factory=set)  # names that are held now
-    seen: int = 0
 
 
 class PostPayments:
@@ -68,9 +43,8 @@ class PostPayments:
     ) -> None:
         """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
         self.scene = scene
-        self._decided = decided or {}
+        self.reader = PostReader(scene, NAME, set(insist), decided or {})
         self._only = list(only) if only is not None else None
-        self._insist = set(insist)
         self._done: set[str] = set()
         self.partial = self._only is not None or scene.since is not None
 
@@ -141,71 +115,16 @@ class PostPayments:
             if fresh:
                 yield self._facts(self.scene.stripe.payments(dict.fromkeys(fresh, 0)))
 
-    def _facts(self, read: dict[str, Payment | None] | dict[str, Payment], *, stale: bool = False) -> PostFacts:
-        scene = self.scene
-        facts = PostFacts(
-            payments={key: one for key, one in read.items() if one}, gone=[key for key, one in read.items() if not one]
-        )
-        facts.seen = len(read)
+    def _facts(self, read: Read, *, stale: bool = False) -> PostFacts:
         if not stale:
             self._done.update(read)
-        facts.known = {one.name for one in scene.journal.held.all(pass_=NAME, dismissed=True)}
-        candidates = [one for one in facts.payments.values() if self._counts(one)]
-        if not candidates:
-            return facts
-        for one in candidates:
-            decision = scene.journal.decision(one.id)
-            if one.id in self._decided:
-                facts.decisions[one.id] = self._decided[one.id]
-            elif decision and decision.get("invoices"):
-                facts.decisions[one.id] = [int(entry) for entry in decision["invoices"]]
-        markers = [marker(one.id) for one in candidates]
-        facts.receipts = scene.sap.receipts_by_marker(markers)
-        new = [one for one in candidates if not facts.receipts.get(marker(one.id)) or self._is_insisted(one)]
-        if scene.ledger.approvals and new:
-            facts.drafts = scene.sap.drafts_by_marker([marker(one.id) for one in new])
-        self._read_invoices(new, facts)
-        if new and not stale:
-            facts.periods = scene.sap.periods()
-        if new:
-            account = scene.rules.account(scene.currency)
-            facts.account = scene.sap.accounts([account])[account] if account else None
-        return facts
+        return self.reader.facts(read, stale=stale)
 
     def _is_insisted(self, one: Payment) -> bool:
-        return one.id in self._insist
+        return one.id in self.reader.insist
 
     def _counts(self, one: Payment) -> bool:
-        """Tell whether a payment is money that came to this company since its start."""
-        if one.status != "succeeded" or one.succeeded_at is None or is_foreign(one, self.scene.rules.company):
-            return False
-        return self.scene.day_of(one.succeeded_at) >= self.scene.start
-
-    def _read_invoices(self, new: list[Payment], facts: PostFacts) -> None:
-        scene = self.scene
-        entries = {entry for one in new for entry in named_entries(one, scene.rules.company)}
-        entries |= {entry for one in new for entry in facts.decisions.get(one.id, [])}
-        facts.invoices = scene.sap.invoices(entries) if entries else {}
-        nameless = [one for one in new if not named_entries(one, scene.rules.company)]
-        for customer in dict.fromkeys(one.customer for one in nameless if one.customer):
-            card = self._card(customer)
-            if card:
-                facts.cards[customer] = card
-        if facts.cards:
-            facts.invoices.update(scene.sap.open_invoices_of(facts.cards.values()))
-        cards = {one.card_code for one in facts.invoices.values()} | set(facts.cards.values())
-        days = [scene.day_of(one.succeeded_at) for one in new if one.succeeded_at]
-        if cards and days:
-            around = scene.sap.receipts_of(sorted(cards), min(days) - _NEIGHBOUR_DAYS, max(days) + _NEIGHBOUR_DAYS)
-            facts.neighbours = [one for one in around if is_by_hand(one)]
-
-    def _card(self, customer: str) -> str:
-        """Return the business partner of a Stripe customer: our link, else its own metadata."""
-        link = self.scene.journal.links.by_other("customer", [customer]).get(customer)
-        if link is not None:
-            return link.key
-        found = self.scene.stripe.customer(customer)
-        return found.card_code if found is not None and found.company == self.scene.rules.company else ""
+        return self.reader.counts(one)
 
     # --- decide -----------------------------------------------------------------------------------------------------
 
@@ -352,7 +271,7 @@ class PostPayments:
         """Return a receipt keyed by hand for the same customer and sum within ten days."""
         assert one.succeeded_at is not None
         day, amount = self.scene.day_of(one.succeeded_at), one.amount.decimal()
-        near = (receipt for receipt in facts.neighbours if abs(receipt.doc_date - day) <= _NEIGHBOUR_DAYS)
+        near = (receipt for receipt in facts.neighbours if abs(receipt.doc_date - day) <= NEIGHBOUR_DAYS)
         return next((receipt for receipt in near if receipt.card_code == card and receipt.total == amount), None)
 
     def _posting_day(self, day: date, periods: list[Period]) -> date | None:
