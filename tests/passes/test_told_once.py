@@ -83,3 +83,26 @@ def test_a_state_lost_after_a_part_was_told(company: Company) -> None:
     assert len(company.account.all("payment_record")) == 1
     if company.account.read(one)["amount_remaining"] == 10000:
         assert reasons(company) == {str(entry): "balance_unexplained"}
+
+
+def test_money_that_a_person_matched_lowers_what_stripe_asks(company: Company) -> None:
+    """A payment that named no invoice and was matched by a person is reported to Stripe, once, and nothing is unexplained."""
+    from mlc.engine.road import Options
+    from mlc.passes.post_payments import PostPayments
+
+    entry, one = pushed(company)
+    payment = company.account.pay_without_invoice(company.account.read(one)["customer"], 1900, "eur")
+    company.run()
+    assert reasons(company)[payment] == "no_open_invoice"
+    opened = company.open()
+    try:
+        opened.journal.decide(payment, {"invoices": [entry]}, "anna")
+        opened.road("post-payments", Options()).run(PostPayments(opened.scene(), only=[payment]))
+    finally:
+        opened.close()
+    company.run()
+    company.run()
+    assert reasons(company) == {}
+    assert company.account.read(one)["amount_remaining"] == 10000
+    assert company.books.open_balance(entry) == 100
+    company.check()

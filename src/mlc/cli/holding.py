@@ -50,7 +50,7 @@ def list_(
                 if json:
                     session.voice.emit("item", tenant=tenant_.name, **item_of(held))
                     continue
-                rows.append((thing_of(held.name), held.reason, held.amount or "", age(time.time() - held.since), held.text))
+                rows.append((called(held), held.reason, held.amount or "", age(time.time() - held.since), held.text))
             if rows:
                 session.voice.table(["id", "reason", "amount", "for", "what"], rows, right=(2,))
             elif not json:
@@ -88,8 +88,14 @@ def show(
     _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one, lambda: _must_be_found(found, wish))
 
 
+def called(held: Held) -> str:
+    """Return what a person calls the thing: an invoice by its number, anything else by its id; every command understands it."""
+    number = held.about.get("doc_num")
+    return str(number) if number and "/push-invoice/" in held.name else thing_of(held.name)
+
+
 def _next_steps(held: Held) -> str:
-    thing = thing_of(held.name)
+    thing = called(held)
     if "/post-payment/" in held.name:
         return f"mlc held match {thing} DOCNUM, mlc replay {thing}, mlc replay {thing} --again, or mlc held dismiss {thing} --note TEXT"
     return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"

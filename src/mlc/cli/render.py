@@ -78,7 +78,8 @@ class Voice:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+            whole = number == 0 or number in right  # ids and figures are never broken: they are copied
+            table.add_column(column, justify="right" if number in right else "left", overflow="fold", no_wrap=whole)
         for row in rows:
             table.add_row(*(Text(_plain(self.clean(str(cell)))) for cell in row))
         drawn = io.StringIO()

@@ -215,8 +215,13 @@ def _decide_fall(
 def _new_reductions(
     one: Invoice, link: Mark, life: LifeFacts, fall: Money
 ) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
-    """Return the receipts and memos that Stripe was not told of, if they make exactly the fall."""
+    """Return the receipts and memos that Stripe was not told of, if they make exactly the fall.
+
+    A receipt of ours counts where its money came by another way than this invoice: a person matched it.
+    """
     told = link.data
+    parts = (life.at_stripe.payments or ()) if life.at_stripe else ()
+    there = {marker(part.payment) for part in parts}  # money that Stripe itself counted on this invoice
     try:
         receipts = [
             (
@@ -226,7 +231,7 @@ def _new_reductions(
                 ),
             )
             for receipt in life.receipts
-            if is_by_hand(receipt) and f"receipts_{receipt.doc_num}" not in told
+            if (is_by_hand(receipt) or receipt.reference not in there) and f"receipts_{receipt.doc_num}" not in told
         ]
         memos = [
             (memo, from_decimal(memo.total, fall.currency))
