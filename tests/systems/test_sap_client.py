@@ -68,7 +68,7 @@ def test_a_session_that_dies_at_once_is_no_endless_loop() -> None:
     with pytest.raises(MlcError):
         world.read()
     assert world.service.logins <= 3
-    with pytest.raises(MlcError):
+    with pytest.raises(NotSent):
         world.post()
     assert world.booked() == 0
 
@@ -249,3 +249,21 @@ def test_amounts_stay_exact() -> None:
         world.service.books.add_invoice("C1", [("x", Decimal(1), Decimal(price), Decimal(0))], doc_date=TODAY)
     found = [one.total for page in SapReads(world.system).open_invoices(TODAY, 0, None) for one in page]
     assert found == [Decimal(price) for price in amounts]
+
+
+@pytest.mark.parametrize(("code", "times"), [(-1116, 2), (305, 3), (407, 1)])
+def test_a_failing_server_is_read_again(code: int, times: int) -> None:
+    """A 500 of SAP's own on a read is trouble that passes, whatever its code: it is read again, and the answer is had."""
+    world = World()
+    answer = Response.of_json(500, {"error": {"code": str(code), "message": "trouble"}})
+    world.service.faults.append(Fault("answer", "GET", "BusinessPartners", times=times, response=answer))
+    assert set(SapReads(world.system).partners(["C1"])) == {"C1"}
+
+
+def test_a_server_that_keeps_failing_is_unreachable() -> None:
+    """Where it never passes the run ends with 5, not with a defect."""
+    world = World()
+    answer = Response.of_json(500, {"error": {"code": "-1116", "message": "trouble"}})
+    world.service.faults.append(Fault("answer", "GET", "BusinessPartners", times=99, response=answer))
+    with pytest.raises(UnreachableError):
+        SapReads(world.system).partners(["C1"])

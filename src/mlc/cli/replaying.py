@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlc.cli.passes import STOPS_PUSH, run_one
 from mlc.core.commands import DropDraft, PostPayment, PushInvoice
-from mlc.core.errors import ConfigError
+from mlc.core.errors import ATTENTION, ConfigError
 from mlc.core.intents import Intent, Plan
 from mlc.core.keys import thing_of
 from mlc.passes.post_payments import NAME as POST
@@ -54,7 +54,8 @@ def replay_in(
     for stored in wanted.finished:
         receipt = f": {stored.receipt}" if stored.receipt else ""
         session.voice.say(f"{stored.name} is done{receipt}; give --again to do it anew")
-    _drop_waiting_drafts(opened, wanted)
+    known = bool(wanted)
+    _leave_waiting_drafts(session, opened, wanted)
     scene = opened.scene()
     if wanted.payments:
         insist = wanted.payments if again else []
@@ -69,7 +70,7 @@ def replay_in(
     elif wanted.documents:
         push = PushInvoices(scene, only=wanted.documents, insist=again)
         session.codes.append(run_one(session, opened, PUSH, options, None, push))
-    return bool(wanted)
+    return known
 
 
 def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None:
@@ -133,16 +134,21 @@ def _sort(stored: Stored, wanted: Wanted) -> None:
         wanted.others.append(stored)
 
 
-def _drop_waiting_drafts(opened: OpenTenant, wanted: Wanted) -> None:
+def _leave_waiting_drafts(session: Session, opened: OpenTenant, wanted: Wanted) -> None:
     """Refuse what waits for approval in SAP: the draft decides it, a second posting would double it."""
     from mlc.core.keys import marker
 
-    waiting = [one for one in wanted.payments if opened.journal.held.search(one)]
-    held = {one: item.reason for one in waiting for item in opened.journal.held.search(one)}
+    held = {one: item.reason for one in wanted.payments for item in opened.journal.held.search(one)}
     stuck = [one for one, reason in held.items() if reason == "awaiting_approval"]
-    if stuck:
-        drafts = opened.sap.drafts_by_marker([marker(one) for one in stuck])
-        wanted.payments = [one for one in wanted.payments if marker(one) not in drafts]
+    drafts = opened.sap.drafts_by_marker([marker(one) for one in stuck]) if stuck else {}
+    for one in stuck:
+        if marker(one) in drafts:
+            draft = drafts[marker(one)]
+            session.voice.say(
+                f"{one} waits as draft {draft} for an approval in SAP: decide it there; nothing was sent", "yellow"
+            )
+            session.codes.append(ATTENTION)
+            wanted.payments.remove(one)
 
 
 @dataclass(slots=True)

@@ -58,7 +58,7 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
         hints = Hints()
         fresh = set(scene.journal.unseen([hint.event for hint in page]))
         newest = max([newest, *(hint.created for hint in page)])
-        covered = {hint.invoice for hint in page if hint.kind == "invoice_payment"}
+        covered = {hint.invoice for hint in page if hint.kind == "invoice_payment" and hint.payment}
         for hint in page:
             if hint.event in fresh:
                 last.events.append(hint.event)  # ticked off with the cursor, when every page has been dealt with

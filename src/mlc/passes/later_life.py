@@ -276,4 +276,5 @@ def _mark(link: Mark, state: str) -> Mark:
 
 def _skip(scene: Scene, one: Invoice, link: Mark, reason: str, text: str) -> Skip:
     about = {"doc_entry": one.doc_entry, "doc_num": one.doc_num, "card_code": one.card_code, "invoice": link.other}
-    return Skip(scene.name("push-invoice", one.doc_entry), reason, text, about=about)
+    facts = {"balance": str(one.balance), "at": scene.clock.now()}
+    return Skip(scene.name("push-invoice", one.doc_entry), reason, text, about=about, facts=facts)

@@ -37,6 +37,7 @@ class PostFacts:
     cursors: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)  # names that are held now
+    dismissed: set[str] = field(default_factory=set)  # of reversals: those a person has dealt with
     seen: int = 0
 
 

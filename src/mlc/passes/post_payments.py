@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from decimal import Decimal
 
 from mlc.core import codec
 from mlc.core.commands import After, PostPayment
@@ -24,6 +25,9 @@ from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
 from mlc.passes.scene import Scene, chunks
 
 NAME = "post-payments"
+_NOISE = Decimal("0.0001")  # SAP's sums are doubles
+_REVERSAL_OVER = ("failed", "canceled", "won", "prevented")
+_TURNED = {"refund": "failed", "dispute": "won"}
 _PENDING = ("processing", "requires_capture", "pending")
 _OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
 
@@ -96,7 +100,9 @@ class PostPayments:
             reversal = self.scene.stripe.reversal(kind, reversal_id)
             if reversal is not None:
                 last.reversals.append(reversal)
-        last.known = {one.name for one in journal.held.all(pass_=NAME, dismissed=True)} if last.reversals else set()
+        waiting = list(journal.held.all(pass_=NAME, dismissed=True)) if last.reversals else []
+        last.known = {one.name for one in waiting}
+        last.dismissed = {one.name for one in waiting if one.dismissed}
         yield from self._invoices(hints, last)
         yield last
 
@@ -272,7 +278,7 @@ class PostPayments:
         assert one.succeeded_at is not None
         day, amount = self.scene.day_of(one.succeeded_at), one.amount.decimal()
         near = (receipt for receipt in facts.neighbours if abs(receipt.doc_date - day) <= NEIGHBOUR_DAYS)
-        return next((receipt for receipt in near if receipt.card_code == card and receipt.total == amount), None)
+        return next((receipt for receipt in near if receipt.card_code == card and abs(receipt.total - amount) < _NOISE), None)
 
     def _posting_day(self, day: date, periods: list[Period]) -> date | None:
         """Return the day to post on; None where its period is closed and the configuration says hold."""
@@ -315,17 +321,28 @@ class PostPayments:
         )
 
     def _decide_reversal(self, one: Reversal, facts: PostFacts, plan: Plan) -> None:
-        """Money that goes back is never overlooked: held until it is booked by hand and dismissed."""
+        """Money that goes back is never overlooked: held until it is booked by hand and dismissed, and again where it turns."""
         name = self.scene.name(one.kind, one.id)
-        over = one.status in ("failed", "canceled", "won", "prevented") or one.status.startswith("warning")
-        if over or one.created < self.scene.start_moment():
-            plan.notes.append((name, f"{one.kind} {one.id} over {one.amount} of {one.payment}: {one.status}"))
+        told = f"{one.kind} {one.id} over {one.amount} of {one.payment}"
+        over = one.status in _REVERSAL_OVER or one.status.startswith("warning")
+        about = {one.kind: one.id, "payment": one.payment, "status": one.status}
+        if one.created < self.scene.start_moment():
+            plan.notes.append((name, f"{told}: {one.status}, before the start"))
+        elif over and name in facts.dismissed:
+            text = (
+                f"{told} is {one.status} now, and it was dismissed as booked: take the booking in SAP back, then dismiss this"
+            )
+            plan.skips.append(Skip(name, f"{one.kind}_{_TURNED[one.kind]}", text, amount=one.amount, about=about))
+        elif over:
+            plan.notes.append((name, f"{told}: {one.status}"))
             if name in facts.known:
                 plan.healed.append(name)
-            return
-        text = f"{one.kind} {one.id} over {one.amount} of {one.payment} is {one.status} at Stripe; book it in SAP by hand, then dismiss it"
-        about = {one.kind: one.id, "payment": one.payment, "status": one.status}
-        plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
+        elif one.kind == "refund" and one.status in ("pending", "requires_action"):
+            text = f"{told} is on its way ({one.status}): nothing to book yet"
+            plan.skips.append(Skip(name, "refund_pending", text, amount=one.amount, about=about))
+        else:
+            text = f"{told} is {one.status} at Stripe; book it in SAP by hand, then dismiss it"
+            plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
 
 
 def _left_at_stripe(part: Paid) -> int | None:

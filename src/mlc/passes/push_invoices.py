@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
 
 from mlc.core import billing
 from mlc.core.commands import DropDraft, PushInvoice
@@ -33,6 +34,7 @@ _SCANNED = "sap/invoices-scanned"
 _CHANGED = "sap/invoices-changed"
 _OVERLAP = 3600
 _RESCAN = 3600.0
+_LOOK_AGAIN = 6 * 3600.0
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class PushFacts:
     memos: dict[int, list[CreditMemo]] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)  # Stripe customer -> balance, where one was in the way
     lives: dict[int, LifeFacts] = field(default_factory=dict)
+    calm: dict[int, Held] = field(default_factory=dict)  # held, and nothing has moved since
     read_at: float = 0.0
     today: date = date.min
     seen: int = 0
@@ -166,8 +169,18 @@ class PushInvoices:
         fresh = [entry for entry, one in invoices.items() if self._is_candidate(one, facts)]
         if fresh:
             self._read_candidates(fresh, facts)
-        later_life.gather(scene, facts.invoices, facts.links, facts.lives)
+        facts.calm = {entry: held for entry in invoices if (held := self._calm(entry, facts)) is not None}
+        moved = {entry: one for entry, one in facts.invoices.items() if entry not in facts.calm}
+        later_life.gather(scene, moved, facts.links, facts.lives)
         return facts
+
+    def _calm(self, entry: int, facts: PushFacts) -> Held | None:
+        """Return what is held of an invoice where neither SAP's figure moved nor much time passed: Stripe need not be asked again."""
+        held = facts.held.get(self.scene.name("push-invoice", entry))
+        if held is None or held.reason not in ("balance_unexplained", "reopened") or self._only is not None:
+            return None
+        same = held.facts.get("balance") == str(facts.invoices[entry].balance) and not facts.invoices[entry].cancelled
+        return held if same and 0 <= facts.read_at - float(held.facts.get("at", 0)) < _LOOK_AGAIN else None
 
     def _is_candidate(self, one: Invoice, facts: PushFacts) -> bool:
         link = facts.links.get(str(one.doc_entry))
@@ -237,13 +250,17 @@ class PushInvoices:
         data = {
             "doc_num": found.origin.doc_num, "card_code": found.origin.card_code, "pushed": found.due.minor,
             "expected": found.remaining.minor, "doc_total": found.origin.doc_total, "currency": found.due.currency,
-            "number": found.number, "explained": None,
+            "number": found.number, "explained": _reduced_before(found),
         }  # fmt: skip
         plan.marks.append(Mark("invoice", entry, found.id, found.status, data))
         plan.notes.append((self.scene.name("push-invoice", entry), f"found at Stripe: {found.id} ({found.status})"))
 
     def _decide_pushed(self, one: Invoice, link: Mark, facts: PushFacts, plan: Plan) -> None:
         life = facts.lives.get(one.doc_entry)
+        if one.doc_entry in facts.calm:
+            held = facts.calm[one.doc_entry]
+            plan.skips.append(Skip(held.name, held.reason, held.text, about=held.about, facts=held.facts))
+            return
         before = len(plan.skips) + len(plan.intents)
         later_life.decide(self.scene, one, link, life, plan)
         if len(plan.skips) + len(plan.intents) == before:
@@ -330,3 +347,11 @@ class PushInvoices:
         )  # fmt: skip
         says = f"push invoice {one.doc_num} of {one.card_code}"
         return Intent(name, command, self._lane(one), balance, says, anew=self._insist)
+
+
+def _reduced_before(found: ProcessorInvoice) -> int | None:
+    """Return what was taken off an invoice before it was pushed: its document's total less what Stripe asked for."""
+    try:
+        return from_decimal(Decimal(found.origin.doc_total), found.total.currency).minor - found.total.minor
+    except (MoneyError, InvalidOperation):
+        return None

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from mlc.clock import Clock
-from mlc.core.errors import ConfigError, CredentialError, MlcError, UnexpectedAnswerError, UnreachableError
+from mlc.core.errors import ConfigError, MlcError, UnexpectedAnswerError, UnreachableError
 from mlc.core.intents import Answer, Call, Refusal
 from mlc.core.roles import Doubt, NotSent
 from mlc.systems import session as http
@@ -106,7 +106,7 @@ class SapSystem:
 
         def attempt() -> http.Reply:
             reply = self._http.send(method, path, query=query, headers=headers, content=content)
-            if http.transient(reply) and not (reply.status == 500 and odata.error_of(reply).own):
+            if http.transient(reply):
                 raise http.Retry(f"{reply.status} {odata.error_of(reply).text}", http.asked_wait(reply))
             return reply
 
@@ -188,7 +188,7 @@ def _judge_write(call: Call, error: odata.SapError) -> Refusal:
     """Tell a definitive no from doubt (facts, section 4: retry table)."""
     unclear = not error.own or error.status >= 500 or error.status in (408, 429) or error.code == -1116
     if error.status == 401 and error.own and error.code == 301:
-        raise CredentialError(f"SAP does not accept its own fresh session for {call.method} {call.path}: {error.text}")
+        raise NotSent(f"SAP drops its own fresh session: {error.text}")  # refused at the door, nothing was done
     if unclear:
         raise Doubt(f"SAP answered {call.method} {call.path} with {error.status} {error.code or ''} {error.text}".strip())
     return Refusal(error.status, str(error.code), error.text)

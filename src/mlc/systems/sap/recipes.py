@@ -15,6 +15,8 @@ from mlc.core.intents import Answer, Call, Done, Finder, Hold, Mark, Receipt, Re
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.systems.sap import odata, wire
 
+_NOISE = Decimal("0.0001")  # SAP's sums are doubles
+
 
 @dataclass(frozen=True, slots=True)
 class PostingRules:
@@ -126,7 +128,7 @@ def differs(command: PostPayment, body: dict[str, Any], rules: PostingRules) -> 
     if isinstance(body.get("PaymentInvoices"), list):
         applied = sum((wire.optional(part, "SumApplied") for part in body["PaymentInvoices"]), Decimal(0))
         asked = sum((part.amount.decimal() for part in command.allocations), Decimal(0))
-        if applied != asked:
+        if abs(applied - asked) >= _NOISE:
             found.append(f"{applied} applied instead of {asked}")
     return ", ".join(found)
 
