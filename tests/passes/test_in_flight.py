@@ -6,20 +6,9 @@ from decimal import Decimal
 
 import pytest
 from oracle import Oracle, writes
+from steps import pushed, reasons
 
 from harness import Company
-
-
-def pushed(company: Company) -> tuple[int, str]:
-    """Push one invoice over 119.00; returns its DocEntry and its id at Stripe."""
-    entry = company.invoice()
-    company.run()
-    return entry, company.pushed()[entry]
-
-
-def held(company: Company) -> dict[str, str]:
-    """Thing -> reason."""
-    return {name.rsplit("/", 1)[-1]: reason for name, reason in company.held().items()}
 
 
 @pytest.mark.parametrize("ends", ["settles", "fails"])
@@ -30,7 +19,7 @@ def test_nothing_changes_while_money_is_on_its_way(company: Company, ends: str) 
     company.books.credit_memo(entry, Decimal("19.00"))
     mark = len(company.stripe.log)
     company.run()
-    assert set(held(company).values()) == {"payment_in_flight"}
+    assert set(reasons(company).values()) == {"payment_in_flight"}
     company.run()
     assert writes(company, stripe=mark, sap=10**9) == []
     if ends == "fails":
@@ -55,7 +44,7 @@ def test_a_cancelled_invoice_waits_for_the_debit(company: Company) -> None:
     payment = company.account.pay_late(one)
     company.books.cancel_invoice(entry)
     company.run()
-    assert set(held(company).values()) == {"payment_in_flight"}
+    assert set(reasons(company).values()) == {"payment_in_flight"}
     assert company.account.read(one)["status"] == "open"
     company.account.fail_late(payment)
     company.run()
@@ -75,8 +64,8 @@ def test_what_waited_for_a_debit_is_over_when_it_settles(company: Company, chang
     else:
         company.books.credit_memo(entry, Decimal("19.00"))
     company.run()
-    assert set(held(company).values()) == {"payment_in_flight"}
+    assert set(reasons(company).values()) == {"payment_in_flight"}
     company.account.settle_late(payment)
     company.run()
     company.run()
-    assert "payment_in_flight" not in held(company).values()
+    assert "payment_in_flight" not in reasons(company).values()

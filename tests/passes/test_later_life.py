@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from oracle import Oracle, writes
+from steps import pushed, reasons
 
 from harness import TODAY, Company
 from mlc.sandbox.kit import Request, Response
 from mlc.sandbox.stripe import StripeSwitches
-
-
-def pushed(company: Company, **more: Any) -> tuple[int, str]:
-    """Push one invoice over 119.00; returns its DocEntry and its id at Stripe."""
-    entry = company.invoice(**more)
-    company.run()
-    return entry, company.pushed()[entry]
-
-
-def held(company: Company) -> dict[str, str]:
-    """Thing -> reason."""
-    return {name.rsplit("/", 1)[-1]: reason for name, reason in company.held().items()}
 
 
 def quiet(company: Company) -> None:
@@ -134,7 +122,7 @@ def test_a_part_payment_hides_no_other_reduction(company: Company, cause: str) -
     company.run()
     company.run()
     assert company.books.open_balance(entry) == Decimal("90.00")
-    assert company.account.read(one)["amount_remaining"] == 9000 or str(entry) in held(company)
+    assert company.account.read(one)["amount_remaining"] == 9000 or str(entry) in reasons(company)
 
 
 def by_entry(company: Company, entry: int, amount: str) -> None:
@@ -156,7 +144,7 @@ def test_an_unexplained_fall_waits(company: Company, amount: str) -> None:
     by_entry(company, entry, amount)
     mark = len(company.stripe.log)
     company.run()
-    assert held(company) == {str(entry): "balance_unexplained"}
+    assert reasons(company) == {str(entry): "balance_unexplained"}
     assert company.account.read(one)["amount_remaining"] == 11900
     assert writes(company, stripe=mark, sap=10**9) == []
     quiet(company)
@@ -167,7 +155,7 @@ def test_voided_at_stripe_is_never_pushed_again(company: Company) -> None:
     entry, one = pushed(company)
     company.account.void(one)
     company.run()
-    assert held(company) == {str(entry): "voided_at_stripe"}
+    assert reasons(company) == {str(entry): "voided_at_stripe"}
     assert company.pushed() == {}
     quiet(company)
     Oracle(company).receipt(entry)
@@ -183,14 +171,14 @@ def test_a_cancelled_receipt_is_noticed(company: Company) -> None:
     (receipt,) = company.posted()[payment]
     company.books.cancel_payment(receipt.doc_entry)
     company.run()
-    assert held(company)[str(entry)] == "reopened"
+    assert reasons(company)[str(entry)] == "reopened"
     company.clock.pass_time(90_000)
     company.run()
-    assert held(company)[str(entry)] == "reopened"
+    assert reasons(company)[str(entry)] == "reopened"
     assert company.posted() == {}
     company.forget()
     company.run()
-    assert held(company)[payment] == "cancelled_in_sap"
+    assert reasons(company)[payment] == "cancelled_in_sap"
     assert company.posted() == {}
 
 
@@ -201,7 +189,7 @@ def test_a_customer_with_a_balance_waits(company: Company) -> None:
     company.account.credit_customer(customer["id"], 500)
     entry = company.invoice(net="50.00")
     company.run()
-    assert held(company) == {str(entry): "customer_balance"}
+    assert reasons(company) == {str(entry): "customer_balance"}
     assert entry not in company.pushed()
     assert [one["id"] for one in company.account.all("invoice", status="draft")] == []
     Oracle(company).prove_quiet()
@@ -227,7 +215,7 @@ def test_a_draft_that_differs_is_deleted(company: Company) -> None:
 
     company.stripe.handle = tampered  # type: ignore[method-assign]
     company.run()
-    assert set(held(company).values()) == {"balance_differs"}
+    assert set(reasons(company).values()) == {"balance_differs"}
     assert company.account.all("invoice") == []
 
 

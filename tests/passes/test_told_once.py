@@ -6,21 +6,10 @@ from decimal import Decimal
 
 import pytest
 from oracle import Oracle
+from steps import pushed, reasons
 
 from harness import Company
 from mlc.sandbox.kit import Fault
-
-
-def pushed(company: Company) -> tuple[int, str]:
-    """Push one invoice over 119.00; returns its DocEntry and its id at Stripe."""
-    entry = company.invoice()
-    company.run()
-    return entry, company.pushed()[entry]
-
-
-def reasons(company: Company) -> dict[str, str]:
-    """Thing -> reason."""
-    return {name.rsplit("/", 1)[-1]: reason for name, reason in company.held().items()}
 
 
 def lowerings(company: Company, one: str) -> int:

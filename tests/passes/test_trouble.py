@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from oracle import Oracle, picture, writes
+from steps import pushed, reasons
 
 from harness import SECRETS, TODAY, Company, Wire
 from mlc.sandbox.kit import Request, Response
@@ -20,18 +21,6 @@ def made(folder: Path, **options: Any) -> Company:
     company = Company(folder, **options)
     company.partner()
     return company
-
-
-def pushed(company: Company, **more: Any) -> tuple[int, str]:
-    """Push one invoice; returns its DocEntry and its id at Stripe."""
-    entry = company.invoice(**more)
-    company.run()
-    return entry, company.pushed()[entry]
-
-
-def reasons(company: Company) -> dict[str, str]:
-    """Thing -> reason."""
-    return {name.rsplit("/", 1)[-1]: reason for name, reason in company.held().items()}
 
 
 def restore_sap(company: Company) -> None:

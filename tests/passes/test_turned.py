@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
+from steps import pushed, reasons
+
 from harness import Company
-
-
-def pushed(company: Company) -> tuple[int, str]:
-    """Push one invoice over 119.00; returns its DocEntry and its id at Stripe."""
-    entry = company.invoice()
-    company.run()
-    return entry, company.pushed()[entry]
-
-
-def reasons(company: Company) -> dict[str, str]:
-    """Thing -> reason of what waits for a person."""
-    return {name.rsplit("/", 1)[-1]: reason for name, reason in company.held().items()}
 
 
 def dismiss(company: Company, thing: str) -> None:
