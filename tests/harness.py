@@ -14,6 +14,7 @@ import httpx
 from mlc.config import parse
 from mlc.engine.report import Item, Report
 from mlc.engine.road import Options
+from mlc.sandbox.gocardless import GoCardlessService
 from mlc.sandbox.kit import Clock as WorldClock
 from mlc.sandbox.kit import ConnectionLost, Service, wsgi
 from mlc.sandbox.sap import SapService
@@ -23,7 +24,7 @@ from mlc.wiring import PASSES, OpenTenant, Seams, open_tenant
 
 BEGIN = 1793700000.0  # 2026-11-03T10:00:00Z
 TODAY = datetime.date(2026, 11, 3)
-SECRETS = {"P": "Geheim-4711", "K": "sk_test_mlcsandbox"}
+SECRETS = {"P": "Geheim-4711", "K": "sk_test_mlcsandbox", "G": "sandbox_mlc"}
 
 
 class TestClock:
@@ -89,15 +90,24 @@ class Company:
     """A small company on simulated systems, and mlc that serves it."""
 
     def __init__(self, folder: Path, *, sap: dict[str, Any] | None = None, stripe: dict[str, Any] | None = None, config: str = "",
-                 sap_config: str = "", stripe_config: str = "", start: str = "2026-10-01", threads: bool = False) -> None:  # fmt: skip
-        """`sap` and `stripe` are options of the simulators; the `..._config` texts are added to the tenant's sections."""
+                 sap_config: str = "", stripe_config: str | None = "", gocardless: dict[str, Any] | None = None,
+                 gocardless_config: str | None = None, start: str = "2026-10-01", threads: bool = False) -> None:  # fmt: skip
+        """`sap`, `stripe`, `gocardless` are options of the simulators; the `..._config` texts are added to the tenant's sections.
+
+        A processor whose text is None is not in the configuration.
+        """
         self.world = WorldClock(BEGIN)
         self.clock = TestClock(self.world)
         self.sap = SapService(self.world, users={"manager": SECRETS["P"]}, **(sap or {}))
         self.stripe = StripeService(self.world, **(stripe or {}))
+        self.gocardless = GoCardlessService(self.world, **{"access_token": SECRETS["G"], **(gocardless or {})})
         self.folder = folder
         self.threads = threads
-        self.wires = {"sap": Wire(self.sap, self.clock), "stripe": Wire(self.stripe, self.clock)}
+        self.wires = {
+            "sap": Wire(self.sap, self.clock), "stripe": Wire(self.stripe, self.clock), "gocardless": Wire(self.gocardless, self.clock),
+        }  # fmt: skip
+        stripe_text = "" if stripe_config is None else f"    stripe:\n{_section(_STRIPE, stripe_config)}"
+        debit_text = "" if gocardless_config is None else f"    gocardless:\n{_section(_GOCARDLESS, gocardless_config)}"
         text = f"""
 state: {folder}/mlc.db
 {config}
@@ -107,8 +117,8 @@ tenants:
     first_run: go
     sap:
 {_section(_SAP, sap_config)}
-    stripe:
-{_section(_STRIPE, stripe_config)}
+{stripe_text}
+{debit_text}
 """
         self.settings = parse(text.encode(), folder / "config.yaml", SECRETS)
         self.items: list[Item] = []
@@ -124,6 +134,11 @@ tenants:
     def account(self) -> Any:
         """Stripe's account."""
         return self.stripe.account
+
+    @property
+    def organisation(self) -> Any:
+        """GoCardless' organisation."""
+        return self.gocardless.organisation
 
     def partner(self, code: str = "C1", name: str = "Müller & Söhne", email: str | None = None) -> str:
         """Add a business partner."""
@@ -168,6 +183,7 @@ tenants:
         self.items = []
         report: Report | None = None
         for name in passes or ("post-payments", "sync-customers", "push-invoices"):
+            # reconcile-payouts is asked for by name: most companies here have Stripe alone
             opened = self.open()
             try:
                 road = opened.road(name, Options(**options), tell=self.items.append)
@@ -192,13 +208,14 @@ tenants:
 
     def requests(self, system: str, since: int = 0) -> list[tuple[str, str, int]]:
         """What a system was asked, logins left out."""
-        log = (self.sap if system == "sap" else self.stripe).log[since:]
+        log = {"sap": self.sap, "stripe": self.stripe, "gocardless": self.gocardless}[system].log[since:]
         return [one for one in log if not one[1].endswith(("/Login", "/Logout"))]
 
     def check(self) -> None:
         """Both sides' books must be sound by themselves."""
         self.books.check()
         self.account.check()
+        self.organisation.check()
 
 
 _SAP = """url: http://127.0.0.1:1/b1s/v2
@@ -212,6 +229,15 @@ secret_key: {env: K}
 clearing_account: "1361"
 fee_account: "6855"
 bank_account: "1200\""""
+_GOCARDLESS = """url: http://127.0.0.1:3
+access_token: {env: G}
+bank_account: {EUR: "1200", GBP: "1210"}
+fee_account: "6855"
+vat_account: "1576"
+unallocated_account: "1590"
+clearing_account: "1362"
+fx_account: "6880"
+dimensions: {}"""
 
 
 def _section(usual: str, more: str) -> str:

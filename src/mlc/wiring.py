@@ -10,22 +10,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlc.clock import Clock, SystemClock
+from mlc.config.models import GOCARDLESS_HOSTS
 from mlc.core import commands as c
+from mlc.core.clues import Habits
 from mlc.core.errors import ConfigError
 from mlc.core.intents import Hold, Recipe
 from mlc.core.keys import intent_name
+from mlc.core.roles import System
+from mlc.core.shares import Dimensions
 from mlc.engine.carry import Carrier
 from mlc.engine.limits import Limits, minor_limits
 from mlc.engine.report import Report
 from mlc.engine.road import Options, Road
+from mlc.passes.payout_facts import ROLES
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import PushInvoices
-from mlc.passes.scene import Rules, Scene
+from mlc.passes.reconcile_payouts import ReconcilePayouts
+from mlc.passes.scene import DebitRules, Rules, Scene
 from mlc.passes.sync_customers import SyncCustomers
 from mlc.store.database import Database
 from mlc.store.journal import Journal
 from mlc.store.lock import TenantLock
 from mlc.store.records import Stored
+from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
+from mlc.systems.gocardless.reads import GoCardlessReads
+from mlc.systems.sap import entries as sap_entries
 from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads
@@ -43,10 +52,12 @@ if TYPE_CHECKING:
 
 PASSES: dict[str, Callable[[Scene], Any]] = {
     "post-payments": PostPayments,
+    "reconcile-payouts": ReconcilePayouts,
     "sync-customers": SyncCustomers,
     "push-invoices": PushInvoices,
 }
-RUN_ORDER = ("post-payments", "sync-customers", "push-invoices")
+RUN_ORDER = tuple(PASSES)
+NEEDS = {"post-payments": "stripe", "push-invoices": "stripe", "reconcile-payouts": "gocardless"}
 
 
 @dataclass(slots=True)
@@ -69,15 +80,30 @@ class OpenTenant:
     database: Database
     journal: Journal
     sap: SapReads
-    stripe: StripeReads
+    stripe: StripeReads | None
+    gocardless: GoCardlessReads | None
     carrier: Carrier
     lock: TenantLock
     run_id: str
-    _proof: str | None = None
+    _proofs: dict[str, str] = field(default_factory=dict)
 
     def scene(self, since: date | None = None) -> Scene:
         """Return what a pass works in."""
-        return Scene(rules_of(self.tenant), self.sap, self.stripe, self.journal, self.seams.clock, self.tenant.name, since)
+        return Scene(
+            rules_of(self.tenant),
+            self.sap,
+            self.stripe,
+            self.journal,
+            self.seams.clock,
+            self.tenant.name,
+            since,
+            self.gocardless,
+        )
+
+    def lacks(self, pass_: str) -> str:
+        """Return the section that a pass needs and this tenant does not have, "" where it has all."""
+        section = NEEDS.get(pass_, "")
+        return section if section and getattr(self.tenant, section) is None else ""
 
     def road(self, pass_: str, options: Options, tell: Callable[[Any], None] = lambda _item: None) -> Road:
         """Return the road that one pass takes."""
@@ -94,6 +120,12 @@ class OpenTenant:
             stored.command,
             stripe_recipes.Moment(self.run_id, stored.generation, self.seams.clock.now, stored.accepted_at),
         )
+        if isinstance(command, c.PostEntry):
+            return sap_entries.post_entry(
+                command, sap_entries.EntryRules(self._posting_rules(stored, entries=True), self.sap.entry_field)
+            )
+        if isinstance(command, c.Reconcile):
+            return sap_entries.reconcile(command)
         if isinstance(command, c.PostPayment):
             return sap_recipes.post_payment(command, self._posting_rules(stored))
         if isinstance(command, c.PushInvoice):
@@ -115,42 +147,52 @@ class OpenTenant:
             return stripe_later.credit_invoice(command)
         return stripe_recipes.drop_draft(command)
 
-    def _posting_rules(self, stored: Stored) -> sap_recipes.PostingRules:
-        self._prove_marker()
+    def _posting_rules(self, stored: Stored, *, entries: bool = False) -> sap_recipes.PostingRules:
+        key = self._prove(entries=entries)
         ledger = self.sap.ledger()
         local = rules_of(self.tenant).iso(ledger.local_currency) or ledger.local_currency
         return sap_recipes.PostingRules(
-            self.tenant.sap.marker_field, ledger.approvals, local, lambda: self._proof == "empty", again=stored.generation > 1
+            self.tenant.sap.marker_field,
+            ledger.approvals,
+            local,
+            lambda: self._proofs[key] == "empty",
+            again=stored.generation > 1,
         )
 
-    def _prove_marker(self) -> None:
-        """Before the first SAP write of a company: prove by reads that our mark can be found again, and remember it."""
-        key = f"proof/{self.sap.marker_field}"
-        if self._proof is None:
-            self._proof = self.journal.cursor(key)
-        if self._proof not in ("proved", "empty"):
-            self._proof = self.sap.prove_marker()
-            self.journal.set_cursor(key, self._proof)
+    def _proof_key(self, *, entries: bool) -> str:
+        return f"proof/JournalEntries.{self.sap.entry_field}" if entries else f"proof/{self.sap.marker_field}"
+
+    def _prove(self, *, entries: bool) -> str:
+        """Before the first SAP write of a kind: prove by reads that our mark can be found again, and remember it."""
+        key = self._proof_key(entries=entries)
+        if key not in self._proofs:
+            self._proofs[key] = self.journal.cursor(key) or ""
+        if self._proofs[key] not in ("proved", "empty"):
+            self._proofs[key] = self.sap.prove_entries() if entries else self.sap.prove_marker()
+            self.journal.set_cursor(key, self._proofs[key])
+        return key
 
     def complete_proof(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer the recipe's question after the first own document: can it be found by its mark?"""
-        self.sap.complete_proof(question["marker"])
-        self._proof = "proved"
+        entries = bool(question.get("entry"))
+        self.sap.complete_proof(question["marker"], entry=entries)
+        self._proofs[self._proof_key(entries=entries)] = "proved"
         return {}
 
     def note_proof(self) -> None:
-        """Remember a proof that was completed while workers were busy."""
-        key = f"proof/{self.sap.marker_field}"
-        if self._proof == "proved" and self.journal.cursor(key) != "proved":
-            self.journal.set_cursor(key, "proved")
+        """Remember the proofs that were completed while workers were busy."""
+        for key, proof in self._proofs.items():
+            if proof == "proved" and self.journal.cursor(key) != "proved":
+                self.journal.set_cursor(key, "proved")
 
     def close(self) -> None:
         """End sessions, connections, workers; give the lock back."""
         try:
             self.carrier.close()
             self.note_proof()
-            self.sap.system.close()
-            self.stripe.system.close()
+            for reads in (self.sap, self.stripe, self.gocardless):
+                if reads is not None:
+                    reads.system.close()
         finally:
             self.lock.release()
             self.database.close()
@@ -170,15 +212,6 @@ def open_tenant(
 
     Raises LockedError, CredentialError, SecretStoreError, ConfigError, NewerStateError, NoStateError.
     """
-    if tenant.stripe is None:
-        raise ConfigError(
-            f"tenant {tenant.name} has no stripe section", hint="give it one; GoCardless alone comes with a later version"
-        )
-    if tenant.gocardless is not None:
-        raise ConfigError(
-            f"tenant {tenant.name} collects by GoCardless too, which this version does not read: an invoice could be asked for twice",
-            hint="take the gocardless section out, or wait for the version that honours it",
-        )
     run_id = random_ids.token_hex(6)
     lock = TenantLock(settings.state, tenant.sap.company_db, seams.clock)
     lock.acquire(holder, lock_timeout)
@@ -186,9 +219,12 @@ def open_tenant(
         database = Database.open(settings.state, create=create)
         journal = Journal(database, tenant.sap.company_db, run_id, seams.clock, resolver.redactor.clean)
         sap = SapReads(sap_system(tenant, resolver, seams))
-        stripe = StripeReads(stripe_system(tenant, resolver, seams))
-        carrier = Carrier(journal, {"sap": sap.system, "stripe": stripe.system}, _not_wired, seams.clock, seams.threads)
-        opened = OpenTenant(settings, tenant, seams, database, journal, sap, stripe, carrier, lock, run_id)
+        stripe = StripeReads(stripe_system(tenant, resolver, seams)) if tenant.stripe is not None else None
+        debits = GoCardlessReads(gocardless_system(tenant, resolver, seams)) if tenant.gocardless is not None else None
+        systems: dict[str, System] = {"sap": sap.system}
+        systems |= {"stripe": stripe.system} if stripe is not None else {}
+        carrier = Carrier(journal, systems, _not_wired, seams.clock, seams.threads)
+        opened = OpenTenant(settings, tenant, seams, database, journal, sap, stripe, debits, carrier, lock, run_id)
         carrier.recipes = opened.recipes
         sap.system.answers["complete_proof"] = opened.complete_proof
     except BaseException:
@@ -237,6 +273,20 @@ def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSys
     return StripeSystem(key.reveal, options, seams.clock, transport=seams.transports.get("stripe"), log=seams.log)
 
 
+def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCardlessSystem:
+    """Build the way to a tenant's GoCardless organisation. Raises ConfigError where the host is the live one."""
+    config = tenant.gocardless
+    assert config is not None
+    if config.url == GOCARDLESS_HOSTS["live"]:
+        raise ConfigError(
+            f"tenant {tenant.name} is in test mode, but gocardless.url is the live host",
+            hint=f"use {GOCARDLESS_HOSTS['test']} with a token of the sandbox",
+        )
+    token = resolver.resolve(tenant.name, "gocardless.access_token", config.access_token)
+    options = GoCardlessOptions(config.url, tenant.name, where=token.origin)
+    return GoCardlessSystem(token.reveal, options, seams.clock, transport=seams.transports.get("gocardless"), log=seams.log)
+
+
 def rules_of(tenant: Tenant) -> Rules:
     """Return the rules a tenant's configuration sets for its documents and money."""
     stripe = tenant.stripe
@@ -246,7 +296,28 @@ def rules_of(tenant: Tenant) -> Rules:
         closed_period=tenant.closed_period, installments=tenant.sap.installments, invoice_filter=tenant.sap.invoice_filter,
         on_unmatched=stripe.on_unmatched if stripe else "hold", min_days_due=stripe.min_days_due if stripe else 7,
         mail=bool(stripe and stripe.delivery == "stripe_email"),
-        clearing=dict(accounts) if isinstance(accounts, Mapping) else {"": str(accounts)},
+        clearing=_by_currency(accounts), also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
+    )  # fmt: skip
+
+
+def _by_currency(account: object) -> dict[str, str]:
+    """Return an account as a map by currency, "" for every currency."""
+    if account is None:
+        return {}
+    return dict(account) if isinstance(account, Mapping) else {"": str(account)}
+
+
+def _debit_rules(tenant: Tenant) -> DebitRules | None:
+    config = tenant.gocardless
+    if config is None:
+        return None
+    dimensions = {
+        number: ("invoice", "") if rule == "invoice" else next(iter(rule.items())) for number, rule in config.dimensions.items()
+    }  # fmt: skip
+    return DebitRules(
+        Habits(tenant.sap.company_db, config.invoice_keys, config.invoice_pattern), config.customer_key,
+        {role: _by_currency(getattr(config, role)) for role in ROLES}, Dimensions(dimensions), dict(config.branches),
+        config.on_unmatched, config.partner_payouts,
     )  # fmt: skip
 
 

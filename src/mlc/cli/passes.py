@@ -1,4 +1,4 @@
-"""The passes as commands: sync-customers, push-invoices, post-payments, run, replay."""
+"""The passes as commands: sync-customers, push-invoices, post-payments, reconcile-payouts, run, replay."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
             for name in names:
                 if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
                     session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
+                    continue
+                section = opened.lacks(name)
+                if section:
+                    ended[name] = errors.OK
+                    if session.options.json:
+                        session.voice.emit(
+                            "summary", tenant=tenant.name, **blank_summary(name, errors.OK, dry_run=options.dry_run)
+                        )
+                    elif len(names) == 1:
+                        session.voice.say(f"{tenant.name} {name}: nothing to do, the tenant has no {section} section")
                     continue
                 ended[name] = run_one(session, opened, name, options, since)
         session.codes += ended.values()
@@ -99,8 +109,8 @@ def register(app: typer.Typer) -> None:
         app.command(name, help=text, short_help=short)(body)
 
     command(
-        "sync-customers", ("sync-customers",), "Partners of SAP to customers at Stripe.",
-        "Business partners of SAP to customers at Stripe: link, create, update.",
+        "sync-customers", ("sync-customers",), "Partners of SAP and processors' customers.",
+        "Business partners of SAP to customers at Stripe: link, create, update; customers of GoCardless are linked to partners.",
     )  # fmt: skip
     command(
         "push-invoices", ("push-invoices",), "SAP invoices to Stripe, and their later life.",
@@ -111,8 +121,12 @@ def register(app: typer.Typer) -> None:
         "Stripe payments to SAP as incoming payments; refunds and disputes are held.",
     )  # fmt: skip
     command(
-        "run", ("post-payments", "sync-customers", "push-invoices"), "Every pass, in the safe order.",
-        "Every pass in the safe order: post-payments, sync-customers, push-invoices.",
+        "reconcile-payouts", ("reconcile-payouts",), "GoCardless payouts to SAP entries.",
+        "GoCardless payouts to SAP journal entries, matched to the invoices they pay and closing them.",
+    )  # fmt: skip
+    command(
+        "run", ("post-payments", "reconcile-payouts", "sync-customers", "push-invoices"), "Every pass, in the safe order.",
+        "Every pass in the safe order: post-payments, reconcile-payouts, sync-customers, push-invoices.",
     )  # fmt: skip
     app.command("replay", short_help="Do again what failed or was held.")(replay)
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from mlc.cli import taccount
 from mlc.core import errors
 from mlc.core.codec import cleaned
+from mlc.core.commands import PostEntry
 from mlc.core.money import Money, exponent
 from mlc.engine.report import STATES, Item, Report
 
@@ -100,6 +102,9 @@ class Voice:
             return
         if loud and not self.quiet:
             self.say(item_line(item), _COLOURS[item.state])
+            if isinstance(item.command, PostEntry) and item.state in ("planned", "done"):
+                for line in taccount.drawn(item.command):
+                    self.say(line)
 
     def summary(self, report: Report) -> None:
         """Tell how a pass ended: one line for people, one object for scripts."""
@@ -124,6 +129,7 @@ def item_fields(item: Item) -> dict[str, Any]:
         "text": item.text or item.says,
         "receipt": {"system": receipt.system, "object": receipt.object, "id": receipt.id, "number": receipt.number} if receipt else None,
         "amount": amount_fields(item.amount), "candidates": list(item.candidates), **item.about,
+        **({"entry": taccount.fields(item.command)} if isinstance(item.command, PostEntry) else {}),
     }  # fmt: skip
 
 

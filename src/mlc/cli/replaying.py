@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlc.cli.passes import STOPS_PUSH, run_one
-from mlc.core.commands import DropDraft, PostPayment, PushInvoice
+from mlc.core.commands import DropDraft, PostEntry, PostPayment, PushInvoice, Reconcile
 from mlc.core.errors import ATTENTION, ConfigError
 from mlc.core.intents import Intent, Plan
 from mlc.core.keys import thing_of
@@ -15,12 +15,16 @@ from mlc.passes.post_payments import NAME as POST
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import NAME as PUSH
 from mlc.passes.push_invoices import PushInvoices
+from mlc.passes.reconcile_payouts import NAME as RECONCILE
+from mlc.passes.reconcile_payouts import ReconcilePayouts
 
 if TYPE_CHECKING:
     from mlc.cli.session import Session
     from mlc.engine.road import Options
     from mlc.store.records import Stored
     from mlc.wiring import OpenTenant
+
+PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax")
 
 
 @dataclass(slots=True)
@@ -29,11 +33,12 @@ class Wanted:
 
     payments: list[str] = field(default_factory=list)
     documents: list[int] = field(default_factory=list)
+    payouts: list[str] = field(default_factory=list)
     others: list[Stored] = field(default_factory=list)
     finished: list[Stored] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.payments or self.documents or self.others or self.finished)
+        return bool(self.payments or self.documents or self.payouts or self.others or self.finished)
 
 
 def replay_in(
@@ -61,6 +66,10 @@ def replay_in(
         insist = wanted.payments if again else []
         pass_ = PostPayments(scene, only=dict.fromkeys(wanted.payments), insist=insist)
         session.codes.append(run_one(session, opened, POST, options, None, pass_))
+    if wanted.payouts:
+        insist = wanted.payouts if again else []
+        reconcile = ReconcilePayouts(scene, only=dict.fromkeys(wanted.payouts), insist=insist)
+        session.codes.append(run_one(session, opened, RECONCILE, options, None, reconcile))
     if wanted.others:
         session.codes.append(
             run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others))
@@ -76,7 +85,7 @@ def replay_in(
 def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None:
     journal = opened.journal
     if wish.startswith("evt_"):
-        hint = opened.stripe.event(wish)
+        hint = opened.stripe.event(wish) if opened.stripe is not None else None
         if hint is not None and hint.payment:
             wanted.payments.append(hint.payment)
         return
@@ -89,6 +98,8 @@ def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None
             _sort(stored, wanted)
     if not wanted and wish.startswith(("pi_", "ch_", "py_")):
         wanted.payments.append(wish)
+    if not wanted and opened.gocardless is not None and wish.startswith(("PO", "PM")):
+        wanted.payouts += _payouts(opened, wish)
     entries = _documents(opened, wish)
     for entry in entries:
         known = journal.find(opened.scene().name("push-invoice", entry))
@@ -96,6 +107,16 @@ def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None
             wanted.finished.append(known)
         elif entry not in wanted.documents:
             wanted.documents.append(entry)
+
+
+def _payouts(opened: OpenTenant, wish: str) -> list[str]:
+    """Return the payout a word names: itself, or the one that a payment of GoCardless was paid out by."""
+    assert opened.gocardless is not None
+    if wish.startswith("PM"):
+        payment = opened.gocardless.collection(wish)
+        return [payment.payout] if payment is not None and payment.payout else []
+    payout = opened.gocardless.payout(wish)
+    return [payout.id] if payout is not None else []
 
 
 def _documents(opened: OpenTenant, wish: str) -> list[int]:
@@ -107,7 +128,11 @@ def _documents(opened: OpenTenant, wish: str) -> list[int]:
 
 def _one_meaning(wish: str, wanted: Wanted) -> None:
     """Refuse a word that may mean several things: nothing is done to the wrong one."""
-    meant = [*dict.fromkeys(wanted.payments), *(f"docentry:{entry}" for entry in dict.fromkeys(wanted.documents))]
+    meant = [
+        *dict.fromkeys(wanted.payments),
+        *dict.fromkeys(wanted.payouts),
+        *(f"docentry:{entry}" for entry in dict.fromkeys(wanted.documents)),
+    ]
     meant += [one.name for one in wanted.others]
     if len(meant) > 1:
         raise ConfigError(f"{wish} may mean {len(meant)} things: {', '.join(meant)}", hint="give the one that is meant")
@@ -117,6 +142,8 @@ def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTena
     verb = name.split("/")[1]
     if verb == "post-payment":
         wanted.payments.append(str(about.get("payment") or thing_of(name)))
+    elif verb in PAYOUTS and about.get("payout"):
+        wanted.payouts.append(str(about["payout"]))
     elif verb == "push-invoice" and "doc_entry" in about:
         wanted.documents.append(int(about["doc_entry"]))
     else:
@@ -128,6 +155,10 @@ def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTena
 def _sort(stored: Stored, wanted: Wanted) -> None:
     if isinstance(stored.command, PostPayment):
         wanted.payments.append(stored.command.payment)
+    elif isinstance(stored.command, PostEntry):
+        wanted.payouts.append(stored.command.payout)
+    elif isinstance(stored.command, Reconcile):
+        wanted.payouts.append(stored.command.parts[0].split("/")[0])
     elif isinstance(stored.command, PushInvoice):
         wanted.documents.append(stored.command.doc_entry)
     elif not isinstance(stored.command, DropDraft):

@@ -164,8 +164,110 @@ class PostPayment:
         assert self.on_account.minor >= 0, f"{self.payment}: more applied than paid"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one item of a payout does to one invoice or account. Amounts are signed minor units: collected is positive."""
+
+    key: str  # <payout>/<payment or refund>/<number>
+    type: str
+    thing: str  # the payment or refund it is about
+    payment: str
+    role: str  # invoice | account | parked | undo | refund | return
+    amount: int  # in the payout's currency
+    currency: str
+    local: int  # in SAP's local currency
+    card_code: str = ""
+    account: str = ""  # of a parked part
+    doc_entry: int = 0
+    doc_num: int = 0
+    branch: int | None = None
+    undoes: str = ""  # the part that it takes back
+    undone: str = ""  # the part that took this one back
+    twice: str = ""  # who had paid the invoice already
+    rule: str = ""
+    evidence: str = ""
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """One line of a journal entry: a general ledger account, or a business partner. Debit is positive, in minor units."""
+
+    local: int
+    account: str = ""  # "" on a partner's line: SAP knows the control account
+    card_code: str = ""
+    control: str = ""  # the partner's control account, for a company that wants it said
+    foreign: int = 0
+    currency: str = ""  # SAP's own code of the foreign currency
+    reference1: str = ""
+    reference2: str = ""
+    memo: str = ""
+    codes: tuple[str, ...] = ()  # CostingCode to CostingCode5
+    project: str = ""
+    branch: int | None = None
+    part: str = ""  # key of the Part it belongs to
+    title: str = ""  # what the line is, for people
+
+
+@dataclass(frozen=True, slots=True)
+class PostEntry:
+    """A payout shall stand in SAP as one balanced journal entry under its own reference."""
+
+    payout: str
+    reference2: str
+    day: date
+    document_day: date
+    memo: str
+    currency: str  # ISO code of SAP's local currency
+    lines: tuple[EntryLine, ...]
+    parts: tuple[Part, ...] = ()
+    states: tuple[tuple[str, str], ...] = ()  # what else is known once it stands: (link kind + " " + key, state)
+
+    def __post_init__(self) -> None:
+        """The entry proves its own balance, in all and per branch, before anybody can send it."""
+        assert len(self.lines) >= 2, f"{self.reference2}: an entry of {len(self.lines)} lines"
+        assert all(line.local for line in self.lines), f"{self.reference2}: a line of nothing"
+        for branch in {line.branch for line in self.lines}:
+            off = sum(line.local for line in self.lines if line.branch == branch)
+            assert off == 0, f"{self.reference2}: unbalanced by {Money(off, self.currency)}" + (
+                f" in branch {branch}" if branch is not None else ""
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """One open row of a business partner that a reconciliation uses, with the amount it takes, in minor units as SAP lists it."""
+
+    trans: int
+    row: int
+    minor: int
+    own: bool = False  # a line of an entry of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Open rows of a customer shall settle each other, so that the invoice closes; `cancel` undoes an earlier one first."""
+
+    card_code: str
+    day: date
+    currency: str  # ISO code of the amounts
+    rows: tuple[OpenRow, ...]
+    parts: tuple[str, ...]  # keys of the parts that are settled by it
+    doc_num: int = 0
+    payment: str = ""
+    cancel: int = 0  # number of the reconciliation to be cancelled before
+    state: str = "settled"
+
+    def __post_init__(self) -> None:
+        """Every row takes something; which side it is on is SAP's to know."""
+        assert len(self.rows) >= 2, f"{self.parts}: nothing to settle with"
+        assert all(row.minor > 0 for row in self.rows), f"{self.parts}: a row of nothing"
+
+
 Command = (
-    EnsureCustomer
+    PostEntry
+    | Reconcile
+    | EnsureCustomer
     | UpdateCustomer
     | PushInvoice
     | VoidInvoice
@@ -178,6 +280,8 @@ Command = (
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
+        PostEntry,
+        Reconcile,
         EnsureCustomer,
         UpdateCustomer,
         PushInvoice,

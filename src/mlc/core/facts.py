@@ -15,6 +15,8 @@ class Line:
 
     text: str
     gross: Decimal
+    codes: tuple[str, ...] = ()  # CostingCode to CostingCode5
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Invoice:
     discount: Decimal = Decimal(0)
     installments: int = 1
     lines: tuple[Line, ...] = ()
+    total_fc: Decimal = Decimal(0)  # in the document's currency, where that is not the local one
+    paid_fc: Decimal = Decimal(0)
+    trans_num: int = 0  # the journal entry of the document, 0 = not asked for
 
     @property
     def balance(self) -> Decimal:
@@ -59,6 +64,8 @@ class Partner:
     zip_code: str = ""
     country: str = ""
     currency: str = ""
+    control: str = ""  # control account, where it was asked for
+    fields: tuple[tuple[str, str], ...] = ()  # user fields that were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,65 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class BookedLine:
+    """A line of a journal entry in SAP (table JDT1). Amounts are major units; debit is positive."""
+
+    line_id: int
+    account: str
+    short_name: str
+    local: Decimal
+    foreign: Decimal = Decimal(0)
+    currency: str = ""
+    reference1: str = ""
+    reference2: str = ""
+    reference3: str = ""
+    branch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A journal entry in SAP (table OJDT)."""
+
+    trans: int  # JdtNum
+    number: int
+    reference2: str
+    day: date
+    lines: tuple[BookedLine, ...]
+
+    def mirrors(self, other: Booked) -> bool:
+        """Tell whether this entry takes the other back: every line with its sign turned."""
+        mine = sorted((line.short_name or line.account, -line.local) for line in self.lines)
+        return mine == sorted((line.short_name or line.account, line.local) for line in other.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """An open row of a business partner (internal reconciliation). `amount` is major units as SAP lists it, debit positive."""
+
+    card_code: str
+    trans: int
+    row: int
+    amount: Decimal
+    source: str  # SAP's number of the document's type: 13 invoice, 14 credit memo, 30 journal entry
+    document: int  # its DocEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """A profit centre or distribution rule: whether it exists is that it is here."""
+
+    code: str
+    dimension: int
+    active: bool
+    first: date | None = None
+    last: date | None = None
+
+    def usable(self, day: date) -> bool:
+        """Tell whether it may be posted to on a day."""
+        return self.active and (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What holds for a whole SAP company while a pass runs."""
 
@@ -118,6 +184,7 @@ class Ledger:
     branches: bool = False
     approvals: bool = False
     max_documents: int = 0  # per incoming payment, 0 = no limit
+    indirect: bool = False  # rates say how much foreign currency one unit of the local one is
 
 
 @dataclass(frozen=True, slots=True)

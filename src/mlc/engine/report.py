@@ -30,6 +30,7 @@ class Item:
     about: dict[str, Any] = field(default_factory=dict)
     candidates: tuple[str, ...] = ()
     news: bool = True  # False for a held item that was held before
+    command: Any = None  # what would be, or was, made true
 
 
 @dataclass(slots=True)

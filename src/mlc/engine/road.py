@@ -161,10 +161,15 @@ class Road:
         if self.options.dry_run:
             for intent in fresh:
                 command = type(intent.command).__name__
-                about = {key: getattr(intent.command, key) for key in ("doc_num", "card_code") if hasattr(intent.command, key)}
+                about = {
+                    key: getattr(intent.command, key)
+                    for key in ("doc_num", "card_code", "payout")
+                    if hasattr(intent.command, key)
+                }
                 self.report.add(
-                    Item(intent.name, _target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about)
-                )
+                    Item(intent.name, _target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about,
+                         command=intent.command)
+                )  # fmt: skip
             return
         opened = self.journal.accept(plan, pass_)
         for adoption in plan.adopted:
@@ -234,17 +239,23 @@ def cut(plan: Plan, limit: int) -> Plan:
     )
 
 
+_IN_SAP = {
+    "post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice", "link-customer",
+}  # fmt: skip
+
+
 def _target(name: str) -> str:
     parts = name.split("/", 3)
-    return "sap" if parts[1] == "post-payment" else parts[2]
+    return "sap" if parts[1] in _IN_SAP else parts[2]
 
 
 def _item(stored: Stored, state: str, reason: str, text: str, receipt: Any = None, *, news: bool = True) -> Item:
     command = stored.command
-    about = {key: getattr(command, key) for key in ("doc_num", "doc_entry", "card_code", "payment") if hasattr(command, key)}
+    keys_ = ("doc_num", "doc_entry", "card_code", "payment", "payout")
+    about = {key: getattr(command, key) for key in keys_ if hasattr(command, key)}
     return Item(
         stored.name, _target(stored.name), type(command).__name__, state, stored.says or keys.thing_of(stored.name), reason, text,
-        receipt=receipt, amount=stored.amount, about=about, news=news,
+        receipt=receipt, amount=stored.amount, about=about, news=news, command=command,
     )  # fmt: skip
 
 

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from mlc.clock import Clock
+from mlc.core.clues import Habits
 from mlc.core.errors import ConfigError
 from mlc.core.facts import Ledger
 from mlc.core.keys import intent_name
+from mlc.core.shares import Dimensions
 from mlc.store.journal import Journal
+from mlc.systems.gocardless.reads import GoCardlessReads
 from mlc.systems.sap.reads import SapReads
 from mlc.systems.stripe.reads import StripeReads
+
+
+@dataclass(frozen=True, slots=True)
+class DebitRules:
+    """What the configuration says about GoCardless and the accounts its payouts are split over."""
+
+    habits: Habits
+    customer_key: str
+    accounts: Mapping[str, Mapping[str, str]]  # role -> currency or bank account ("" = every) -> account as configured
+    dimensions: Dimensions
+    branches: Mapping[str, int]
+    on_unmatched: str = "hold"
+    partner_payouts: str = "ignore"
+
+    def account(self, role: str, *keys: str) -> str:
+        """Return the configured account of a role for the first of these keys that has one, "" where none has."""
+        codes = self.accounts.get(role, {})
+        return next((codes[key] for key in (*keys, "") if codes.get(key)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +54,8 @@ class Rules:
     min_days_due: int = 7
     mail: bool = False
     clearing: dict[str, str] = field(default_factory=dict)  # ISO currency -> account as configured; "" = every currency
+    also_with_mandate: bool = False
+    debits: DebitRules | None = None
 
     def iso(self, code: str) -> str | None:
         """Return the ISO code of SAP's own currency code, None where nobody said."""
@@ -51,11 +74,30 @@ class Scene:
 
     rules: Rules
     sap: SapReads
-    stripe: StripeReads
+    stripe_account: StripeReads | None
     journal: Journal
     clock: Clock
     tenant: str
     since: date | None = None
+    organisation: GoCardlessReads | None = None
+
+    @property
+    def stripe(self) -> StripeReads:
+        """Return the ways to read Stripe; passes of a tenant without Stripe never ask."""
+        assert self.stripe_account is not None, f"{self.tenant} has no stripe section"
+        return self.stripe_account
+
+    @property
+    def gocardless(self) -> GoCardlessReads:
+        """Return the ways to read GoCardless; passes of a tenant without it never ask."""
+        assert self.organisation is not None, f"{self.tenant} has no gocardless section"
+        return self.organisation
+
+    @property
+    def debits(self) -> DebitRules:
+        """Return the rules of a tenant with GoCardless."""
+        assert self.rules.debits is not None, f"{self.tenant} has no gocardless section"
+        return self.rules.debits
 
     @property
     def start(self) -> date:
@@ -98,9 +140,9 @@ class Scene:
         begin = datetime(self.start.year, self.start.month, self.start.day, tzinfo=self.rules.zone)
         return int(begin.timestamp()) - margin_days * 86400
 
-    def name(self, verb: str, thing: object) -> str:
-        """Spell the name of a wish of this company at Stripe."""
-        return intent_name(self.rules.company, verb, "stripe", str(thing))
+    def name(self, verb: str, thing: object, system: str = "stripe") -> str:
+        """Spell the name of a wish of this company at a processor."""
+        return intent_name(self.rules.company, verb, system, str(thing))
 
 
 def chunks(items: Iterable[str], size: int) -> list[list[str]]:

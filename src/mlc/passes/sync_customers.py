@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from mlc.core.commands import UpdateCustomer
 from mlc.core.facts import Partner
 from mlc.core.intents import Intent, Mark, Plan, Skip
-from mlc.passes import customers
+from mlc.passes import customers, debtors
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.scene import Scene
 from mlc.systems.stripe.recipes import customer_fields
@@ -48,6 +48,12 @@ class SyncCustomers:
     def gather(self) -> Iterator[SyncFacts]:
         """Yield what Stripe has, then who has something to push, then who changed."""
         scene = self.scene
+        if scene.organisation is not None:
+            debtors.catch_up(scene, NAME)
+            for plan in debtors.link_customers(scene):
+                yield SyncFacts(ready=plan)
+        if scene.stripe_account is None:
+            return
         since = scene.journal.cursor(_PARTNERS)
         first = date.fromisoformat(since) - timedelta(days=1) if since else None
         for plan in customers.read_new_customers(scene):

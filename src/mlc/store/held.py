@@ -103,7 +103,17 @@ class HeldItems:
         return float(since) if since is not None else None
 
 
-_IDS = ("payment", "invoice", "invoices", "doc_num", "doc_nums", "refund", "dispute")  # DocEntry is no number that people know
+_IDS = (
+    "payment",
+    "invoice",
+    "invoices",
+    "doc_num",
+    "doc_nums",
+    "refund",
+    "dispute",
+    "payout",
+    "customer_gc",
+)  # DocEntry is no number that people know
 
 
 def _known_as(about: dict[str, Any]) -> set[str]:

@@ -75,6 +75,40 @@ class Links:
         )
         return [row["key"] for row in rows.fetchall()]
 
+    def all_in_state(self, kind: str, state: str) -> Iterator[Mark]:
+        """Yield the links of a kind in a state, in order of their keys, a few hundred at a time."""
+        last = ""
+        while True:
+            rows = self._database.connection.execute(
+                "SELECT * FROM links WHERE book=? AND kind=? AND state=? AND key > ? ORDER BY key LIMIT 400",
+                (self._book, kind, state, last),
+            ).fetchall()
+            for row in rows:
+                yield _mark(row)
+            if len(rows) < 400:
+                return
+            last = rows[-1]["key"]
+
+    def without_other(self, kind: str) -> list[str]:
+        """Return the keys of a kind that are linked to nothing on the other side."""
+        rows = self._database.connection.execute(
+            "SELECT key FROM links WHERE book=? AND kind=? AND other='' ORDER BY key", (self._book, kind)
+        )
+        return [row["key"] for row in rows.fetchall()]
+
+    def count(self, kind: str) -> int:
+        """Return how many links of a kind there are."""
+        query = "SELECT count(*) FROM links WHERE book=? AND kind=?"
+        return int(self._database.connection.execute(query, (self._book, kind)).fetchone()[0])
+
+    def applied_to(self, doc_entry: int) -> list[str]:
+        """Return the posted payments of Stripe of which a part stands on a document."""
+        query = (
+            "SELECT key FROM links WHERE book=? AND kind='payment' AND state='posted' AND EXISTS (SELECT 1 FROM"
+            " json_each(links.data, '$.applied') AS part WHERE json_extract(part.value, '$[0]') = ?) ORDER BY key"
+        )
+        return [row["key"] for row in self._database.connection.execute(query, (self._book, doc_entry))]
+
     def top(self, kind: str) -> int:
         """Return the greatest numeric key of a kind, 0 where there is none."""
         row = self._database.connection.execute(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from mlc.core.errors import ConfigError
-from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Partner, Period, Receipt
+from mlc.core.errors import ConfigError, UnexpectedAnswerError
+from mlc.core.facts import Account, Booked, Centre, CreditMemo, Invoice, Ledger, OpenItem, Partner, Period, Receipt
 from mlc.core.keys import is_marker
 from mlc.systems.sap import odata, wire
 from mlc.systems.sap.client import SapRefusedError, SapSystem
@@ -23,10 +25,12 @@ class SapReads:
     def __init__(self, system: SapSystem) -> None:
         self.system = system
         self.marker_field = system.options.marker_field or "TransferReference"
+        self.entry_field = system.options.marker_field or "Reference2"
         self._ledger: Ledger | None = None
         self._accounts: dict[str, Account | None] = {}
         self._periods: list[Period] | None = None
         system.answers["open_balance"] = self._open_balance
+        system.answers["open_items"] = lambda question: self.open_items(question["cards"])
 
     # --- the company ------------------------------------------------------------------------------------------------
 
@@ -152,6 +156,111 @@ class SapReads:
         rows = self._bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
         return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
 
+    # --- what payouts need ------------------------------------------------------------------------------------------
+
+    def debts(
+        self, *, entries: Iterable[int] = (), numbers: Iterable[int] = (), cards: Iterable[str] = (), whole: bool = False
+    ) -> dict[int, Invoice]:  # fmt: skip
+        """Return DocEntry -> invoice by entry, by number, and every open one of some customers; with foreign balances."""
+        select = f"{wire.INVOICE_DEBT},DocumentLines" if whole else wire.INVOICE_DEBT
+        rows = [
+            *self._bulk("Invoices", select, "DocEntry", sorted(set(entries))),
+            *self._bulk("Invoices", select, "DocNum", sorted(set(numbers))),
+            *self._bulk("Invoices", select, "CardCode", sorted(set(cards)), extra="DocumentStatus eq 'bost_Open'"),
+        ]
+        return {one.doc_entry: one for one in map(wire.invoice, rows)}
+
+    def all_debts(self) -> Iterator[list[Invoice]]:
+        """Yield pages of every open invoice of the company."""
+        for page in self.system.pages("Invoices", wire.INVOICE_DEBT, "DocumentStatus eq 'bost_Open'", after=0):
+            yield [wire.invoice(row) for row in page]
+
+    def payers(self, codes: Iterable[str], fields: Sequence[str] = ()) -> dict[str, Partner]:
+        """Return CardCode -> partner with control account and these user fields.
+
+        Raises ConfigError where SAP has no such field.
+        """
+        select = ",".join([wire.PARTNER, "DebitorAccount", *fields])
+        try:
+            rows = self._bulk("BusinessPartners", select, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+            return {one.card_code: one for one in map(wire.partner, rows)}
+        except SapRefusedError as refused:
+            if fields and refused.error.code in (-1000, 201):
+                raise ConfigError(
+                    f"SAP does not know {', '.join(fields)} on business partners: {refused.error.text}",
+                    hint="correct gocardless.dimensions: customer_field names a user field of table OCRD",
+                ) from refused
+            raise
+
+    def entries_by_reference(self, references: Iterable[str]) -> dict[str, list[Booked]]:
+        """Return our reference -> journal entries that carry it, reversals included."""
+        wanted = list(dict.fromkeys(references))
+        found: dict[str, list[Booked]] = {one: [] for one in wanted}
+        select = wire.ENTRY if self.entry_field == "Reference2" else f"{wire.ENTRY},{self.entry_field}"
+        for row in self._bulk("JournalEntries", select, self.entry_field, wanted, key="JdtNum"):
+            if row.get(self.entry_field) in found:
+                found[row[self.entry_field]].append(wire.booked(row))
+        return found
+
+    def open_items(self, cards: Iterable[str]) -> list[OpenItem]:
+        """Return the open rows of customers, many at once where SAP answers for many."""
+        wanted = list(dict.fromkeys(cards))
+        found: list[OpenItem] = []
+        for start in range(0, len(wanted), BULK):
+            part = wanted[start : start + BULK]
+            try:
+                found += self._open_items(part)
+            except SapRefusedError:
+                if len(part) == 1:
+                    raise
+                found += [item for card in part for item in self._open_items([card])]
+        return found
+
+    def _open_items(self, cards: list[str]) -> list[OpenItem]:
+        partners = [{"BPCode": card} for card in cards]
+        params = {"CardOrAccount": "coaCard", "InternalReconciliationBPs": partners}
+        answer = self.system.get(
+            "InternalReconciliationsService_GetOpenTransactions", method="POST",
+            body={"InternalReconciliationOpenTransParams": params},
+        )  # fmt: skip
+        rows = answer.get("InternalReconciliationOpenTransRows") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            raise UnexpectedAnswerError("SAP answered the open transactions without rows")
+        items = [wire.open_item(row) for row in rows]
+        return [replace(one, card_code=cards[0]) if not one.card_code and len(cards) == 1 else one for one in items]
+
+    def centres(self, codes: Iterable[str]) -> list[Centre]:
+        """Return the distribution rules and profit centres of these codes, whatever their dimension."""
+        wanted = list(dict.fromkeys(codes))
+        found: list[Centre] = []
+        for entity, key, more in (
+            ("ProfitCenters", "CenterCode", ",EffectiveFrom,EffectiveTo"),
+            ("DistributionRules", "FactorCode", ""),
+        ):
+            rows = self._bulk(entity, f"{key},InWhichDimension,Active{more}", key, wanted, key=key)
+            found += [wire.centre(row, key) for row in rows]
+        return found
+
+    def projects(self, codes: Iterable[str]) -> set[str]:
+        """Return those of the project codes that exist and are active."""
+        rows = self._bulk("Projects", "Code,Active", "Code", list(dict.fromkeys(codes)), key="Code")
+        return {str(row["Code"]) for row in rows if row.get("Active") != "tNO"}
+
+    def rate(self, currency: str, day: date) -> Decimal | None:
+        """Return SAP's own rate of a currency on a day, None where it has none."""
+        try:
+            answer = self.system.get(
+                "SBOBobService_GetCurrencyRate", method="POST", body={"Currency": currency, "Date": day.strftime("%Y%m%d")}
+            )
+        except SapRefusedError:
+            return None
+        value = answer.get("value") if isinstance(answer, dict) else answer
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            return None
+        return found if found > 0 else None
+
     def _bulk(
         self,
         entity: str,
@@ -178,40 +287,44 @@ class SapReads:
     # --- the proof that markers filter ------------------------------------------------------------------------------
 
     def prove_marker(self) -> str:
-        """Prove that our marker can be found again; returns `proved`, or `empty` where no document carries a value yet.
+        """Prove that incoming payments can be found again by our mark (`_prove`)."""
+        return self._prove("IncomingPayments", self.marker_field, "DocEntry")
+
+    def prove_entries(self) -> str:
+        """Prove that journal entries can be found again by our reference (`_prove`)."""
+        return self._prove("JournalEntries", self.entry_field, "JdtNum")
+
+    def _prove(self, entity: str, field: str, key: str) -> str:
+        """Prove that documents can be found again; returns `proved`, or `empty` where none carries a value yet.
 
         Raises ConfigError where the filter is refused, ignored, or finds nothing: then nothing may be posted.
         """
-        field = self.marker_field
         try:
-            if any(self._entries_with(f"mlc-{secrets.token_hex(8)}")):
-                raise ConfigError(
-                    f"SAP ignores a filter on IncomingPayments.{field}: a random value found documents", hint=_PROOF_HINT
-                )
-            body = self.system.get("IncomingPayments", odata.query(select=f"DocEntry,{field}", orderby="DocEntry desc"))
+            if any(self._with(entity, field, key, f"mlc-{secrets.token_hex(8)}")):
+                raise ConfigError(f"SAP ignores a filter on {entity}.{field}: a random value found documents", hint=_PROOF_HINT)
+            body = self.system.get(entity, odata.query(select=f"{key},{field}", orderby=f"{key} desc"))
             rows, _ = odata.rows_of(body)
-            existing = next(((row["DocEntry"], row[field]) for row in rows if row.get(field)), None)
+            existing = next(((row[key], row[field]) for row in rows if row.get(field)), None)
             if existing is None:
                 return "empty"
-            if not any(entry == existing[0] for entry in self._entries_with(existing[1])):
-                raise ConfigError(f"SAP does not find an incoming payment by its {field} ({existing[1]!r})", hint=_PROOF_HINT)
+            if not any(entry == existing[0] for entry in self._with(entity, field, key, existing[1])):
+                raise ConfigError(f"SAP does not find {entity} by {field} ({existing[1]!r})", hint=_PROOF_HINT)
         except SapRefusedError as refused:
-            raise ConfigError(
-                f"SAP refuses a filter on IncomingPayments.{field}: {refused.error.text}", hint=_PROOF_HINT
-            ) from refused
+            raise ConfigError(f"SAP refuses a filter on {entity}.{field}: {refused.error.text}", hint=_PROOF_HINT) from refused
         return "proved"
 
-    def complete_proof(self, marker: str) -> None:
+    def complete_proof(self, marker: str, *, entry: bool = False) -> None:
         """Prove with our own first document what no other document could prove."""
-        if not any(self._entries_with(marker)):
-            raise ConfigError(
-                f"SAP does not find its own newest incoming payment by {self.marker_field} {marker!r}", hint=_PROOF_HINT
-            )
+        entity, field, key = (
+            ("JournalEntries", self.entry_field, "JdtNum") if entry else ("IncomingPayments", self.marker_field, "DocEntry")
+        )
+        if not any(self._with(entity, field, key, marker)):
+            raise ConfigError(f"SAP does not find its own newest of {entity} by {field} {marker!r}", hint=_PROOF_HINT)
 
-    def _entries_with(self, value: str) -> Iterator[int]:
-        where = f"{self.marker_field} eq {odata.literal(value)}"
-        for page in self.system.pages("IncomingPayments", f"DocEntry,{self.marker_field}", where):
-            yield from (int(row["DocEntry"]) for row in page)
+    def _with(self, entity: str, field: str, key: str, value: str) -> Iterator[int]:
+        where = f"{field} eq {odata.literal(value)}"
+        for page in self.system.pages(entity, f"{key},{field}", where, key=key):
+            yield from (int(row[key]) for row in page)
 
 
 _PROOF_HINT = (

@@ -85,7 +85,7 @@ def _body(command: PostPayment, rules: PostingRules) -> dict[str, Any]:
         "CardCode": command.card_code,
         "DocDate": day,
         "TransferAccount": command.account,
-        "TransferSum": _amount(command.amount),
+        "TransferSum": amount_of(command.amount),
         "TransferDate": day,
         "TransferReference": command.marker,
         "Remarks": command.remarks[:254],
@@ -96,13 +96,13 @@ def _body(command: PostPayment, rules: PostingRules) -> dict[str, Any]:
         body["BPLID"] = command.branch
     if command.allocations:
         body["PaymentInvoices"] = [
-            {"DocEntry": part.doc_entry, "SumApplied": _amount(part.amount), "InvoiceType": "it_Invoice"}
+            {"DocEntry": part.doc_entry, "SumApplied": amount_of(part.amount), "InvoiceType": "it_Invoice"}
             for part in command.allocations
         ]
     return body
 
 
-def _amount(money: Money) -> float | int:
+def amount_of(money: Money) -> float | int:
     """Return the number whose literal is exactly the amount."""
     from mlc.systems.sap.client import exact_float
 
@@ -142,7 +142,7 @@ def _find(command: PostPayment, rules: PostingRules) -> Finder:
     field = rules.marker_field or "TransferReference"
     select = wire.RECEIPT if field == "TransferReference" else f"{wire.RECEIPT},{field}"
     where = f"{field} eq {odata.literal(command.marker)}"
-    rows = yield from _rows("IncomingPayments", select, where)
+    rows = yield from rows_of("IncomingPayments", select, where)
     rows = [row for row in rows if row.get(field) == command.marker]
     live = [row for row in rows if row.get("Cancelled") != "tYES"]
     if len(live) > 1:
@@ -163,7 +163,7 @@ def _find(command: PostPayment, rules: PostingRules) -> Finder:
 def _draft(command: PostPayment) -> Finder:
     """Look for a draft that an approval procedure made of our payment."""
     where = f"TransferReference eq {odata.literal(command.marker)}"
-    rows = yield from _rows("PaymentDrafts", "DocEntry,DocNum,TransferReference", where)
+    rows = yield from rows_of("PaymentDrafts", "DocEntry,DocNum,TransferReference", where)
     drafts = [row for row in rows if row.get("TransferReference") == command.marker]
     if not drafts:
         return None
@@ -172,11 +172,12 @@ def _draft(command: PostPayment) -> Finder:
     return Hold("awaiting_approval", text, facts={"draft": number})
 
 
-def _rows(entity: str, select: str, where: str) -> Finder:
-    query = (("$select", select), ("$filter", odata.escaped(where)), ("$orderby", "DocEntry"))
+def rows_of(entity: str, select: str, where: str, key: str = "DocEntry") -> Finder:
+    """Read all rows of a look-up; trouble with it leaves the doubt."""
+    query = (("$select", select), ("$filter", odata.escaped(where)), ("$orderby", key))
     reply = yield Call("find", "sap", "GET", entity, query=query)
     if isinstance(reply, Answer):
         return odata.rows_of(reply.body)[0]
     from mlc.core.errors import UnreachableError
 
-    raise UnreachableError(f"SAP refuses the look-up in {entity}: {reply.code} {reply.text}; the payment stays in doubt")
+    raise UnreachableError(f"SAP refuses the look-up in {entity}: {reply.code} {reply.text}; what it was about stays in doubt")

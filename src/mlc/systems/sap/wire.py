@@ -7,16 +7,32 @@ from decimal import Decimal
 from typing import Any
 
 from mlc.core.errors import UnexpectedAnswerError
-from mlc.core.facts import Account, CreditMemo, Invoice, Ledger, Line, Partner, Period, Receipt
+from mlc.core.facts import (
+    Account,
+    Booked,
+    BookedLine,
+    Centre,
+    CreditMemo,
+    Invoice,
+    Ledger,
+    Line,
+    OpenItem,
+    Partner,
+    Period,
+    Receipt,
+)
 
 INVOICE = "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice"
 INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,DocumentInstallments,DocumentLines"
+INVOICE_DEBT = INVOICE + ",DocTotalFc,PaidToDateFC,TransNum"
 PARTNER = "CardCode,CardName,EmailAddress,Phone1,Address,City,ZipCode,Country,Currency"
 RECEIPT = (
     "DocEntry,DocNum,CardCode,DocDate,DocCurrency,TransferSum,CashSum,TransferReference,Cancelled,PaymentInvoices,PaymentChecks,"
     "PaymentCreditCards"
 )
 CREDIT_MEMO = "DocEntry,DocNum,CardCode,DocTotal,CancelStatus,DocumentLines"
+ENTRY = "JdtNum,Number,Reference2,ReferenceDate,JournalEntryLines"
+_CODES = ("CostingCode", "CostingCode2", "CostingCode3", "CostingCode4", "CostingCode5")
 ACCOUNT = "Code,FormatCode,Name,ActiveAccount,LockManualTransaction,BlockManualPosting,FrozenFor,AcctCurrency"
 
 
@@ -29,7 +45,7 @@ def need(row: dict[str, Any], name: str, what: str) -> Any:
     return row[name]
 
 
-def amount(row: dict[str, Any], name: str, what: str) -> Decimal:
+def amount_of(row: dict[str, Any], name: str, what: str) -> Decimal:
     """Return an amount that must be there."""
     return Decimal(str(need(row, name, what)))
 
@@ -56,8 +72,8 @@ def invoice(row: dict[str, Any]) -> Invoice:
         doc_date=day(row, "DocDate", what),
         due_date=day(row, "DocDueDate", what) if row.get("DocDueDate") else day(row, "DocDate", what),
         currency=row.get("DocCurrency") or "",
-        total=amount(row, "DocTotal", what),
-        paid=amount(row, "PaidToDate", what),
+        total=amount_of(row, "DocTotal", what),
+        paid=amount_of(row, "PaidToDate", what),
         cancelled=row.get("CancelStatus") not in (None, "csNo") or row.get("Cancelled") == "tYES",
         open=row.get("DocumentStatus") == "bost_Open",
         branch=row.get("BPL_IDAssignedToInvoice") or None,
@@ -66,6 +82,9 @@ def invoice(row: dict[str, Any]) -> Invoice:
         rounding=optional(row, "RoundingDiffAmount"),
         installments=max(1, len(row.get("DocumentInstallments") or [])),
         lines=tuple(_line(number, line) for number, line in enumerate(lines, 1)),
+        total_fc=optional(row, "DocTotalFc"),
+        paid_fc=optional(row, "PaidToDateFC"),
+        trans_num=int(row.get("TransNum") or 0),
     )
 
 
@@ -77,7 +96,12 @@ def _line(number: int, row: dict[str, Any]) -> Line:
     quantity = Decimal(str(row.get("Quantity") or 0))
     if quantity not in (0, 1):
         text += f" ({quantity.normalize():f} x)"
-    return Line(text, Decimal(str(gross)))
+    return Line(text, Decimal(str(gross)), _codes(row), row.get("ProjectCode") or "")
+
+
+def _codes(row: dict[str, Any]) -> tuple[str, ...]:
+    codes = tuple(str(row.get(name) or "") for name in _CODES)
+    return codes if any(codes) else ()
 
 
 def partner(row: dict[str, Any]) -> Partner:
@@ -92,6 +116,8 @@ def partner(row: dict[str, Any]) -> Partner:
         zip_code=row.get("ZipCode") or "",
         country=row.get("Country") or "",
         currency=row.get("Currency") or "",
+        control=row.get("DebitorAccount") or "",
+        fields=tuple((name, str(value)) for name, value in row.items() if name.startswith("U_") and value),
     )
 
 
@@ -133,7 +159,7 @@ def credit_memo(row: dict[str, Any]) -> CreditMemo:
         doc_entry=int(need(row, "DocEntry", what)),
         doc_num=int(row.get("DocNum") or row["DocEntry"]),
         card_code=row.get("CardCode") or "",
-        total=amount(row, "DocTotal", what),
+        total=amount_of(row, "DocTotal", what),
         cancelled=row.get("CancelStatus") not in (None, "csNo"),
         base_invoices=tuple(dict.fromkeys(bases)),
     )
@@ -167,4 +193,46 @@ def ledger(row: dict[str, Any]) -> Ledger:
         local_currency=need(row, "LocalCurrency", "AdminInfo"),
         branches=row.get("EnableBranches") == "tYES",
         approvals=row.get("EnableApprovalProcedureInDI") == "tYES",
+        indirect=row.get("DirectIndirectRate") == "tNO",  # the field's column is called DirectRate
     )
+
+
+def booked(row: dict[str, Any]) -> Booked:
+    """Read a row of JournalEntries with its lines."""
+    what = f"journal entry {row.get('Number') or row.get('JdtNum')}"
+    return Booked(
+        trans=int(need(row, "JdtNum", what)), number=int(row.get("Number") or row["JdtNum"]), reference2=row.get("Reference2") or "",
+        day=day(row, "ReferenceDate", what),
+        lines=tuple(_booked_line(number, line) for number, line in enumerate(row.get("JournalEntryLines") or [])),
+    )  # fmt: skip
+
+
+def _booked_line(number: int, row: dict[str, Any]) -> BookedLine:
+    account, short = row.get("AccountCode") or "", row.get("ShortName") or ""
+    return BookedLine(
+        line_id=int(row["Line_ID"]) if row.get("Line_ID") is not None else number, account=account,
+        short_name="" if short == account else short, local=optional(row, "Debit") - optional(row, "Credit"),
+        foreign=optional(row, "FCDebit") - optional(row, "FCCredit"), currency=row.get("FCCurrency") or "",
+        reference1=row.get("Reference1") or "", reference2=row.get("Reference2") or "", reference3=row.get("AdditionalReference") or "",
+        branch=row.get("BPLID") or None,
+    )  # fmt: skip
+
+
+def open_item(row: dict[str, Any]) -> OpenItem:
+    """Read a row of GetOpenTransactions."""
+    what = f"an open transaction of {row.get('ShortName')}"
+    amount = abs(amount_of(row, "ReconcileAmount", what))
+    return OpenItem(
+        card_code=row.get("ShortName") or "", trans=int(need(row, "TransId", what)), row=int(need(row, "TransRowId", what)),
+        amount=-amount if row.get("CreditOrDebit") == "codCredit" else amount, source=str(row.get("SrcObjTyp") or ""),
+        document=int(row.get("SrcObjAbs") or 0),
+    )  # fmt: skip
+
+
+def centre(row: dict[str, Any], key: str) -> Centre:
+    """Read a profit centre (`CenterCode`) or a distribution rule (`FactorCode`)."""
+    return Centre(
+        code=str(need(row, key, "a cost centre")), dimension=int(row.get("InWhichDimension") or 1), active=row.get("Active") != "tNO",
+        first=day(row, "EffectiveFrom", "a profit centre") if row.get("EffectiveFrom") else None,
+        last=day(row, "EffectiveTo", "a profit centre") if row.get("EffectiveTo") else None,
+    )  # fmt: skip

@@ -1,0 +1,369 @@
+"""Where every item of a payout belongs: collected money on invoices, money that goes back onto the allocation it was booked by.
+
+Pure: the same facts give the same parts. A payout of which one item has no place waits as a whole, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+
+from mlc.core.clues import UNMATCHED, Balances, Clue, Habits, Payer, Unclear, Verdict
+from mlc.core.commands import Part
+from mlc.core.debits import COLLECTED, FEES, ITEM_TYPES, REFUNDED, RETURNED, TAKEN_BACK, Collection, Payout, PayoutItem
+from mlc.core.facts import Invoice
+from mlc.core.money import Money, from_decimal
+from mlc.core.tiers import match
+
+_HALF = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a payout waits: a payment that is matched to nothing, or something about the whole payout (`payment` empty)."""
+
+    reason: str
+    text: str
+    payment: str = ""
+    candidates: tuple[str, ...] = ()
+    amount: Money | None = None
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Placement:
+    """What became of a payout's items."""
+
+    parts: list[Part] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How amounts of the payout's currency become local ones; `rate` is local per foreign, exact."""
+
+    local: str
+    rate: Decimal | None = None  # None: the payout is in the local currency
+
+    def convert(self, minor: int | Decimal) -> int:
+        """Return local minor units, rounded half up (both currencies have two decimals at GoCardless)."""
+        value = Decimal(minor) * (self.rate if self.rate is not None else 1)
+        return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+@dataclass(slots=True)
+class Case:
+    """One payout with everything known of what is in it."""
+
+    payout: Payout
+    items: Sequence[PayoutItem]
+    rates: Rates
+    payments: Mapping[str, Collection] = field(default_factory=dict)
+    clues: Mapping[str, Clue] = field(default_factory=dict)  # payment -> what says whose and what for
+    payers: Mapping[str, Payer] = field(default_factory=dict)  # mandate -> whose (refunds against mandates)
+    history: Mapping[str, Sequence[Part]] = field(
+        default_factory=dict
+    )  # payment or refund -> parts booked before, oldest first
+    paid_elsewhere: Mapping[int, str] = field(default_factory=dict)  # DocEntry -> what paid it at Stripe
+    policy: str = "hold"
+    parking: str = ""  # account of parked parts
+    branch: int | None = None
+
+
+def unsound(payout: Payout, items: Sequence[PayoutItem], payments: Mapping[str, Collection]) -> Problem | None:
+    """Check GoCardless' own arithmetic before anything is placed (bookkeeping: assert before posting)."""
+    unknown = sorted({one.type for one in items} - ITEM_TYPES)
+    if unknown or (payout.kind == "merchant" and any(one.type == "revenue_share" for one in items)):
+        kind = unknown[0] if unknown else "revenue_share"
+        return Problem("unknown_item_type", f"{payout.id} has an item of the type {kind}, which mlc does not know in a payout")
+    total = sum((one.amount for one in items), Decimal(0))
+    fees = sum((one.amount for one in items if one.type in FEES), Decimal(0))
+    others = total - fees
+    minor = payout.amount.minor
+    if abs(total - minor) > _HALF:
+        return _untied(payout, f"its items add up to {total / 100:.3f}, its amount is {payout.amount}")
+    if abs(fees + payout.deducted) > _HALF:
+        return _untied(payout, f"its fee items add up to {-fees / 100:.3f}, its deducted_fees are {payout.deducted / 100:.2f}")
+    if others != minor + payout.deducted:
+        return _untied(
+            payout, f"{others / 100:.3f} without fees, but amount and deducted_fees are {(minor + payout.deducted) / 100:.2f}"
+        )
+    for one in items:
+        if one.type not in FEES and one.amount != one.amount.to_integral_value():
+            return _untied(payout, f"its {one.type} of {one.thing} is {one.amount}, no whole minor unit")
+        taxes = sum((tax.amount for tax in one.taxes), Decimal(0))
+        if abs(taxes) > abs(one.amount):
+            return _untied(payout, f"the tax {taxes} of a {one.type} is more than the item itself, {one.amount}")
+        payment = payments.get(one.payment)
+        if payment is not None and payment.amount.currency != payout.amount.currency:
+            return _untied(payout, f"{one.payment} is in {payment.amount.currency}, the payout in {payout.amount.currency}")
+        if one.type == COLLECTED and payment is not None and one.amount != payment.amount.minor:
+            return _untied(payout, f"{one.payment} is over {payment.amount}, its item over {one.amount / 100:.2f}")
+    for ident in {one.payment for one in items if one.type == "payment_refunded"}:
+        back = -sum(one.amount for one in items if one.type == "payment_refunded" and one.payment == ident)
+        if ident in payments and back > payments[ident].refunded:
+            return _untied(
+                payout, f"{back / 100:.2f} of {ident} are refunded here, {payments[ident].refunded / 100:.2f} in all"
+            )
+    return None
+
+
+def _untied(payout: Payout, text: str) -> Problem:
+    return Problem("does_not_tie", f"{payout.id}: {text}", amount=payout.amount)
+
+
+class Placer:
+    """Places the items of one payout; `shelf` is what the run draws from and is changed by what is placed."""
+
+    def __init__(self, case: Case, shelf: Balances, habits: Habits) -> None:
+        self.case = case
+        self.shelf = shelf
+        self.habits = habits
+        self.done = Placement()
+        self._numbers: dict[str, int] = {}
+        self._live: dict[str, list[Part]] = {  # what of a payment or refund stands booked and was not taken back
+            thing: [part for part in parts if not part.undone] for thing, parts in case.history.items()
+        }
+        self._fleeting = self._collected_and_gone()
+
+    def _collected_and_gone(self) -> set[str]:
+        """Return the payments that come and go within this payout: neither closes an invoice."""
+        sums: dict[str, Decimal] = {}
+        both: dict[str, set[bool]] = {}
+        for one in self.case.items:
+            if one.type == COLLECTED or one.type in TAKEN_BACK:
+                sums[one.payment] = sums.get(one.payment, Decimal(0)) + one.amount
+                both.setdefault(one.payment, set()).add(one.amount > 0)
+        return {
+            payment for payment, total in sums.items() if total == 0 and len(both[payment]) == 2 and not self._booked(payment)
+        }
+
+    def _booked(self, thing: str) -> list[Part]:
+        return [part for part in self._live.get(thing, []) if part.amount > 0]
+
+    def place(self) -> Placement:
+        """Return parts and problems, in an order that does not depend on that of the items."""
+        for one in sorted(self.case.items, key=self._order):
+            if one.type in FEES:
+                continue
+            if one.type == COLLECTED or (one.type in TAKEN_BACK and one.amount > 0):
+                self._collected(one)
+            elif one.type in TAKEN_BACK:
+                self._taken_back(one)
+            elif one.type in REFUNDED:
+                self._refunded(one)
+            elif one.type == RETURNED:
+                self._returned(one)
+        return self.done
+
+    def _order(self, one: PayoutItem) -> tuple[object, ...]:
+        payment = self.case.payments.get(one.payment)
+        when = str(payment.charged or payment.created) if payment else ""
+        gone_first = (
+            one.amount > 0 if self._booked(one.payment) else one.amount < 0
+        )  # first what was booked goes, then it comes again
+        return when, one.payment, one.refund, gone_first, one.type, one.amount
+
+    # --- collected ----------------------------------------------------------------------------------------------------
+
+    def _collected(self, one: PayoutItem) -> None:
+        payment = self.case.payments.get(one.payment)
+        if one.amount <= 0 or payment is None:
+            text = f"{self.case.payout.id}: {one.type} of {one.payment or 'nothing'} over {one.amount / 100:.2f} cannot be read as a collection"
+            self.done.problems.append(Problem("original_not_found", text, one.payment))
+            return
+        if self._booked(one.payment):
+            booked = self._booked(one.payment)[0].key.split("/")[0]
+            text = f"{one.payment} over {payment.amount} was paid out in {booked} already and never taken back"
+            self.done.problems.append(Problem("maybe_booked", text, one.payment, amount=payment.amount))
+            return
+        clue = self.case.clues[one.payment]
+        result = match(clue, self.shelf, self.habits)
+        if isinstance(result, Unclear):
+            self._unclear(one, clue, result)
+        else:
+            self._matched(one, clue, result)
+
+    def _matched(self, one: PayoutItem, clue: Clue, result: Verdict) -> None:
+        rest_on_account = clue.rest_on_account or self.case.policy == "on_account"
+        if result.rest.minor and result.claims and not rest_on_account and self.case.policy != "park":
+            closed = ", ".join(str(claim.doc_num) for claim in result.claims)
+            text = (
+                f"{one.payment} over {clue.payment.amount} is {result.rest} more than is open on {closed} ({result.evidence})"
+            )
+            numbers = tuple(str(claim.doc_num) for claim in result.claims)
+            self.done.problems.append(
+                Problem("amount_mismatch", text, one.payment, numbers, clue.payment.amount, result.rejected)
+            )
+            return
+        for claim in result.claims:
+            local = self._local_of(claim.doc_entry, claim.amount)
+            self._add(
+                one, "invoice", claim.amount.minor, local=local, card_code=result.card_code, doc_entry=claim.doc_entry,
+                doc_num=claim.doc_num, branch=claim.branch, rule=result.rule, evidence=result.evidence, rejected=result.rejected,
+            )  # fmt: skip
+            if one.payment not in self._fleeting:
+                self.shelf.take(claim.doc_entry, claim.amount.minor)
+        if result.rest.minor:
+            parked = bool(result.claims) and not rest_on_account
+            self._elsewhere(one, result.rest.minor, "" if parked else result.card_code, result.rule, result.evidence)
+
+    def _local_of(self, doc_entry: int, amount: Money) -> int:
+        """Return what a part of an invoice is worth in the books: at the rate it was booked with, the last part what is left."""
+        if self.case.rates.rate is None:
+            return amount.minor
+        one = self.shelf.invoices[doc_entry]
+        open_fc = one.total_fc - one.paid_fc
+        open_local = (one.total - one.paid) * 100
+        taken = Decimal(self.shelf.taken.get(doc_entry, 0))
+        upto = (taken + amount.minor) / (open_fc * 100) * open_local
+        before = taken / (open_fc * 100) * open_local
+        return int(upto.quantize(Decimal(1), rounding=ROUND_HALF_UP)) - int(before.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+    def _unclear(self, one: PayoutItem, clue: Clue, result: Unclear) -> None:
+        case = self.case
+        twice = self._paid_elsewhere(result)
+        if twice is not None:
+            entry, by = twice
+            invoice = self.shelf.invoices[entry]
+            evidence = f"invoice {invoice.doc_num} was paid by {by} already"
+            self._add(one, "account", int(one.amount), card_code=invoice.card_code, doc_num=invoice.doc_num, twice=by,
+                      branch=invoice.branch, rule="paid twice", evidence=evidence)  # fmt: skip
+            return
+        if result.reason in UNMATCHED:
+            if one.payment in self._fleeting and clue.payer.card_code:
+                self._elsewhere(one, int(one.amount), clue.payer.card_code, "-", "collected and failed in one payout")
+                return
+            if case.policy == "park":
+                self._elsewhere(one, int(one.amount), "", "parked", f"{result.reason}: {result.text}", result.rejected)
+                return
+            if case.policy == "on_account" and clue.payer.card_code:
+                self._elsewhere(
+                    one, int(one.amount), clue.payer.card_code, "on account", f"{result.reason}: {result.text}", result.rejected
+                )
+                return
+        problem = Problem(result.reason, result.text, one.payment, result.candidates, clue.payment.amount, result.rejected)
+        self.done.problems.append(problem)
+
+    def _paid_elsewhere(self, result: Unclear) -> tuple[int, str] | None:
+        """Return the invoice a payment names that Stripe was paid for already."""
+        return next(
+            ((entry, self.case.paid_elsewhere[entry]) for entry in result.closed if entry in self.case.paid_elsewhere), None
+        )
+
+    def _elsewhere(
+        self, one: PayoutItem, minor: int, card: str, rule: str, evidence: str, rejected: tuple[str, ...] = ()
+    ) -> None:  # fmt: skip
+        """Put money on account of a customer, or without one on the account for what nobody explained yet."""
+        role, account = ("account", "") if card else ("parked", self.case.parking)
+        self._add(one, role, minor, card_code=card, account=account, rule=rule, evidence=evidence, rejected=rejected)
+
+    # --- going back -----------------------------------------------------------------------------------------------------
+
+    def _taken_back(self, one: PayoutItem) -> None:
+        booked = self._booked(one.payment)
+        if sum(part.amount for part in booked) != -one.amount:
+            self._by_word(one) if not booked else self._unlike(one, booked)
+            return
+        gone = {part.key for part in booked}
+        self._live[one.payment] = [part for part in self._live[one.payment] if part.key not in gone]
+        for part in booked:
+            self._add(
+                one, "undo", -part.amount, local=-part.local, card_code=part.card_code, account=part.account,
+                doc_entry=part.doc_entry, doc_num=part.doc_num, branch=part.branch, undoes=part.key, rule="recorded",
+                evidence=f"{one.payment} was booked by {part.key} ({part.rule})",
+            )  # fmt: skip
+
+    def _unlike(self, one: PayoutItem, booked: Sequence[Part]) -> None:
+        there = Money(sum(part.amount for part in booked), self.case.payout.amount.currency)
+        text = f"{self.case.payout.id} takes {-one.amount / 100:.2f} of {one.payment} back, booked are {there}"
+        self.done.problems.append(Problem("does_not_tie", text, one.payment))
+
+    def _by_word(self, one: PayoutItem) -> None:
+        """Money goes back of a payment nobody here booked: by the invoices a person named, or not at all."""
+        clue = self.case.clues.get(one.payment)
+        invoices = (
+            [self.shelf.invoices[entry] for entry in (clue.decision or ()) if entry in self.shelf.invoices] if clue else []
+        )
+        left = -int(one.amount)
+        currency = self.case.payout.amount.currency
+        whole = [(one_, min(left, _total(one_, self.shelf, currency))) for one_ in invoices]
+        if not invoices or len({(each.card_code, each.branch) for each in invoices}) > 1 or sum(m for _, m in whole) < left:
+            text = f"{self.case.payout.id} takes {-one.amount / 100:.2f} of {one.payment or one.thing} back, and no booking of it is known"
+            self.done.problems.append(
+                Problem("original_not_found", text, one.payment or one.thing, amount=Money(int(-one.amount), currency))
+            )
+            return
+        for invoice, most in whole:
+            takes = min(left, most)
+            if takes > 0:
+                self._add(one, "undo", -takes, card_code=invoice.card_code, doc_entry=invoice.doc_entry, doc_num=invoice.doc_num,
+                          branch=invoice.branch, rule="R1", evidence="a person's decision")  # fmt: skip
+                left -= takes
+
+    def _refunded(self, one: PayoutItem) -> None:
+        """A refund is debited to whoever the payment, or the mandate, belongs to; it clears against a credit memo if there is one."""
+        booked = [part for part in self.case.history.get(one.payment, []) if part.amount > 0] if one.payment else []
+        booked += [part for part in self.done.parts if one.payment and part.payment == one.payment and part.amount > 0]
+        clue = self.case.clues.get(one.payment)
+        if booked:
+            last = booked[-1]
+            card, account, branch, where = last.card_code, last.account, last.branch, f"{one.payment} was booked by {last.key}"
+            numbers = {part.doc_num for part in booked if part.key.split("/")[0] == last.key.split("/")[0]}
+            number = numbers.pop() if len(numbers) == 1 else 0
+        elif one.type == "refund" or not one.payment:
+            payer = self.case.payers.get(one.mandate, Payer())
+            card, account, branch, where, number = payer.card_code, "", None, payer.evidence, 0
+            if not card and self.case.policy == "park":
+                account = self.case.parking
+        elif clue is not None and clue.decision and clue.decision[0] in self.shelf.invoices:
+            invoice = self.shelf.invoices[clue.decision[0]]
+            card, account, branch, where = invoice.card_code, "", invoice.branch, "a person's decision"
+            number = invoice.doc_num
+        else:
+            self._by_word(one)
+            return
+        if not card and not account:
+            text = f"{self.case.payout.id} refunds {-one.amount / 100:.2f} by {one.thing}, and its customer is linked to nobody in SAP"
+            self.done.problems.append(
+                Problem("no_customer", text, one.thing, amount=Money(int(-one.amount), self.case.payout.amount.currency))
+            )
+            return
+        self._add(one, "refund", int(one.amount), card_code=card, account=account, branch=branch, doc_num=number, rule="recorded",
+                  evidence=where)  # fmt: skip
+
+    def _returned(self, one: PayoutItem) -> None:
+        """A refund that did not arrive: back onto the customer it was taken from."""
+        booked = [part for part in self._live.get(one.refund, []) if part.role == "refund"]
+        booked += [part for part in self.done.parts if part.thing == one.refund and part.role == "refund"]
+        if sum(-part.amount for part in booked) != one.amount or not one.refund:
+            text = f"{self.case.payout.id} returns {one.amount / 100:.2f} of refund {one.refund}, and no booking of it is known"
+            self.done.problems.append(Problem("original_not_found", text, one.payment or one.refund))
+            return
+        for part in booked:
+            self._add(one, "return", -part.amount, local=-part.local, card_code=part.card_code, account=part.account,
+                      doc_num=part.doc_num, branch=part.branch, undoes=part.key, rule="recorded",
+                      evidence=f"{one.refund} was booked by {part.key}")  # fmt: skip
+
+    # --- parts ----------------------------------------------------------------------------------------------------------
+
+    def _add(self, one: PayoutItem, role: str, minor: int, *, local: int | None = None, **more: object) -> Part:
+        payout = self.case.payout
+        stem = f"{payout.id}/{one.thing or one.mandate}"
+        number = self._numbers[stem] = self._numbers.get(stem, 0) + 1
+        part = Part(
+            f"{stem}/{number}", one.type, one.thing, one.payment, role, minor, payout.amount.currency,
+            self.case.rates.convert(minor) if local is None else local, **more,  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.done.parts.append(part)
+        if minor > 0 and role != "return":
+            self._live.setdefault(one.payment, []).append(part)
+        return part
+
+
+def _total(invoice: Invoice, shelf: Balances, currency: str) -> int:
+    """Return an invoice's total in a currency, 0 where it is in another one."""
+    if shelf.iso(invoice.currency) != currency:
+        return 0
+    return from_decimal(invoice.total if shelf.local(invoice.currency) else invoice.total_fc, currency).minor

@@ -1,0 +1,347 @@
+"""What reconcile-payouts reads around a batch of payouts: items, payments, payers, SAP's open invoices, what was booked before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from mlc.core import codec
+from mlc.core.clues import Balances, Clue, Payer
+from mlc.core.commands import Part, PostEntry
+from mlc.core.debits import COLLECTED, FEES, TAKEN_BACK, Collection, DebitPlan, Payout, PayoutItem
+from mlc.core.facts import Account, Booked, Centre, Invoice, Partner, Period
+from mlc.core.keys import digest
+from mlc.core.money import MoneyError
+from mlc.core.placing import Rates
+from mlc.core.tiers import said, tokens_of
+from mlc.passes import debtors
+from mlc.passes.scene import Scene
+from mlc.systems.gocardless import wire
+from mlc.systems.gocardless.reads import GoneError
+from mlc.systems.sap.entries import live
+
+ROLES = (
+    "bank_account",
+    "fee_account",
+    "vat_account",
+    "surcharge_account",
+    "unallocated_account",
+    "clearing_account",
+    "fx_account",
+)
+KNOWN = ("posted", "bounced", "bounced-booked")  # states of a payout whose entry the journal knows
+
+
+@dataclass(slots=True)
+class Opened:
+    """One payout with its items; `gone` where GoCardless no longer keeps them."""
+
+    payout: Payout
+    items: list[PayoutItem] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    gone: bool = False
+
+    @property
+    def things(self) -> set[str]:
+        """Return the payments and refunds in it."""
+        return {ident for one in self.items for ident in (one.payment, one.refund) if ident}
+
+    @property
+    def print(self) -> str:
+        """Return a fingerprint of the items: a payout that is sent again under another id holds the same ones."""
+        return digest("|".join(sorted(f"{one.type} {one.amount} {one.payment} {one.refund}" for one in self.items)))
+
+
+@dataclass(slots=True)
+class PayoutFacts:
+    """A batch of payouts with everything needed to decide about them."""
+
+    opened: list[Opened] = field(default_factory=list)
+    payments: dict[str, Collection] = field(default_factory=dict)
+    clues: dict[str, Clue] = field(default_factory=dict)
+    payers: dict[str, Payer] = field(default_factory=dict)
+    partners: dict[str, Partner] = field(default_factory=dict)
+    history: dict[str, list[Part]] = field(default_factory=dict)
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    whole: dict[int, Invoice] = field(default_factory=dict)  # with their lines
+    taken: dict[int, int] = field(default_factory=dict)
+    closed_by: dict[int, str] = field(default_factory=dict)
+    paid_elsewhere: dict[int, str] = field(default_factory=dict)
+    entries: dict[str, list[Booked]] = field(default_factory=dict)
+    accounts: dict[str, Account | None] = field(default_factory=dict)  # as configured -> as SAP has it
+    rates: dict[str, Decimal | None] = field(default_factory=dict)  # payout -> SAP's own rate of its day
+    centres: list[Centre] = field(default_factory=list)
+    projects: set[str] = field(default_factory=set)
+    periods: list[Period] = field(default_factory=list)
+    twins: dict[str, str] = field(default_factory=dict)  # payout -> the bounced payout it repeats
+    twin_states: dict[str, str] = field(default_factory=dict)  # that bounced payout -> state of its link
+    in_doubt: set[str] = field(default_factory=set)  # payments and refunds of entries that are still in doubt
+    states: dict[str, str] = field(default_factory=dict)  # payout -> state of its link
+    refused: set[str] = field(default_factory=set)  # payouts whose entry SAP refused
+    held: dict[str, list[str]] = field(default_factory=dict)  # payout -> names that wait
+
+
+class PayoutReader:
+    """Reads for one run of the pass."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self.scene = scene
+        self.name = name
+        self.reserved: dict[int, int] = {}  # what held payouts of this run would take
+
+    def open(self, payout: Payout) -> Opened:
+        """Read every item of a payout; what was kept serves where GoCardless no longer tells."""
+        try:
+            items, rows = self.scene.gocardless.items(payout.id)
+        except GoneError:
+            kept = self.scene.journal.links.get("payout", payout.id)
+            rows = (kept.data.get("items") or []) if kept else []
+            return Opened(payout, [wire.item(row) for row in rows], rows, gone=not rows)
+        return Opened(payout, items, rows)
+
+    # --- the batch ----------------------------------------------------------------------------------------------------
+
+    def facts(self, opened: list[Opened]) -> PayoutFacts:
+        """Return a batch with everything around it, as both sides say it now."""
+        scene = self.scene
+        facts = PayoutFacts(opened)
+        names = [scene.name("reconcile-payout", one.payout.id, "gocardless") for one in opened]
+        states = scene.journal.states(names)
+        facts.refused = {one.payout.id for one, name in zip(opened, names, strict=True) if states.get(name) == "refused"}
+        facts.states = {
+            key: mark.state for key, mark in scene.journal.links.many("payout", [o.payout.id for o in opened]).items()
+        }
+        for held in scene.journal.held.all(pass_=self.name, dismissed=True):
+            facts.held.setdefault(str(held.about.get("payout", "")), []).append(held.name)
+        facts.entries = scene.sap.entries_by_reference(
+            reference
+            for one in opened
+            for reference in (one.payout.id, f"{one.payout.id}/bounced/1", f"{one.payout.id}/paid/2")
+        )
+        self.read_accounts(facts)
+        self._history(facts)
+        self._twins(facts)
+        for stored in scene.journal.opened(self.name, begun=True):
+            if isinstance(stored.command, PostEntry):
+                facts.in_doubt |= {ident for part in stored.command.parts for ident in (part.payment, part.thing) if ident}
+        posted = {one.payout.id for one in opened if live(facts.entries.get(one.payout.id, []))}
+        fresh = [one for one in opened if one.payout.id not in posted and not one.gone and one.payout.status == "paid"]
+        self._read_payments(fresh, facts)
+        numbers = {int(line.reference2) for one in opened if one.payout.id in posted and facts.states.get(one.payout.id) not in KNOWN
+                   for entry in facts.entries[one.payout.id] for line in entry.lines if line.reference2.isdecimal()}  # fmt: skip
+        facts.invoices = scene.sap.debts(numbers=numbers) if numbers else {}
+        if fresh:
+            facts.periods = scene.sap.periods()
+            self._read_invoices(facts)
+            self._read_rates(fresh, facts)
+        return facts
+
+    def read_accounts(self, facts: PayoutFacts) -> None:
+        """Read every account the configuration names for payouts."""
+        rules = self.scene.debits
+        codes = {code for role in ROLES for code in rules.accounts.get(role, {}).values() if code}
+        facts.accounts = self.scene.sap.accounts(sorted(codes)) if codes else {}
+
+    def _history(self, facts: PayoutFacts) -> None:
+        links = self.scene.journal.links
+        things = {thing for one in facts.opened for thing in one.things}
+        refunds = [one.refund for opened in facts.opened for one in opened.items if one.refund]
+        owners = {mark.other: mark.key for mark in links.many("refund", refunds).values()}
+        others = {mark.other for mark in links.many("part", owners).values()}
+        marks = sorted(links.of_others("part", things | others), key=lambda mark: (str(mark.data.get("day")), mark.key))
+        reversed_ = {one.payout.id for one in facts.opened if not live(facts.entries.get(one.payout.id, []))}
+        for mark in marks:
+            part = codec.decode(Part, mark.data)
+            if part.key.split("/")[0] in reversed_:
+                continue  # its entry was reversed in SAP: it stands no more
+            for thing in dict.fromkeys([mark.other, part.thing]):
+                facts.history.setdefault(thing, []).append(part)
+
+    def _twins(self, facts: PayoutFacts) -> None:
+        bounced = {
+            str(mark.data.get("print")): mark
+            for state in ("bounced", "bounced-booked", "bounced-unbooked")
+            for mark in self.scene.journal.links.all_in_state("payout", state)
+        }
+        for one in facts.opened:
+            twin = bounced.get(one.print)
+            if twin is not None and twin.key != one.payout.id:
+                facts.twins[one.payout.id] = twin.key
+                facts.twin_states[twin.key] = twin.state
+
+    # --- payments and payers --------------------------------------------------------------------------------------------
+
+    def _read_payments(self, fresh: list[Opened], facts: PayoutFacts) -> None:
+        scene = self.scene
+        wanted = dict.fromkeys(
+            item.payment for one in fresh for item in one.items
+            if item.payment and (item.type in (COLLECTED, "payment_refunded") or (item.amount > 0 and item.type in TAKEN_BACK))
+        )  # fmt: skip
+        known = scene.journal.links.many("debit", wanted)
+        for key, mark in known.items():
+            if mark.data.get("run") == scene.journal.run_id:
+                facts.payments[key] = codec.decode(Collection, mark.data["payment"])
+        missing = [one for one in wanted if one not in facts.payments]
+        facts.payments |= scene.gocardless.collections(missing, [one.payout.created for one in fresh])
+        direct = [item.mandate for one in fresh for item in one.items if item.type not in FEES and not item.payment]
+        people = debtors.people(scene, [*(one.mandate for one in facts.payments.values()), *direct])
+        facts.payers, facts.partners = people.payers, people.partners
+        named = {key for key, one in facts.payments.items() if said(dict(one.metadata), scene.debits.habits)}
+        silent = [one for key, one in facts.payments.items() if key not in named]
+        plans = scene.gocardless.plans(
+            [one.subscription for one in silent if one.subscription], [one.schedule for one in silent if one.schedule]
+        )
+        for key, one in facts.payments.items():
+            facts.clues[key] = self._clue(one, plans, facts)
+        for thing in {item.payment for one in fresh for item in one.items if item.payment and item.payment not in facts.clues}:
+            self._decided_only(thing, facts)
+
+    def _clue(self, one: Collection, plans: dict[str, DebitPlan], facts: PayoutFacts) -> Clue:
+        decision = self.scene.journal.decision(one.id)
+        booked = [part for part in facts.history.get(one.id, []) if part.role == "invoice"]
+        last = booked[-1].key.split("/")[0] if booked else ""
+        recorded = tuple((part.doc_entry, part.amount) for part in booked if part.key.split("/")[0] == last and part.undone)
+        return Clue(
+            one, facts.payers.get(one.mandate, Payer()), plans.get(one.subscription) or plans.get(one.schedule),
+            tuple(int(entry) for entry in decision["invoices"]) if decision and "invoices" in decision else None,
+            bool(decision and decision.get("account")), recorded,
+        )  # fmt: skip
+
+    def _decided_only(self, payment: str, facts: PayoutFacts) -> None:
+        """A payment that only goes back here, and that nobody booked: a person may have named its invoices."""
+        decision = self.scene.journal.decision(payment)
+        one = self.scene.gocardless.collection(payment) if decision and decision.get("invoices") else None
+        if one is not None and decision is not None:
+            facts.clues[payment] = Clue(one, Payer(), decision=tuple(int(entry) for entry in decision["invoices"]))
+
+    # --- SAP's side -----------------------------------------------------------------------------------------------------
+
+    def _read_invoices(self, facts: PayoutFacts) -> None:
+        scene, habits = self.scene, self.scene.debits.habits
+        entries: set[int] = set()
+        numbers: set[int] = set()
+        for clue in facts.clues.values():
+            entries |= {*(clue.decision or ()), *(entry for entry, _ in clue.recorded)}
+            for source in (clue.payment.metadata, clue.plan.metadata if clue.plan else ()):
+                for _, field_, number in said(dict(source), habits):
+                    (entries if field_ == "doc_entry" else numbers).add(number)
+            for text in (clue.payment.description, clue.payment.reference, clue.plan.name if clue.plan else ""):
+                numbers |= {int(token) for token in tokens_of(text, habits) if token.isdecimal() and len(token) < 10}
+        entries |= {part.doc_entry for parts in facts.history.values() for part in parts if part.doc_entry}
+        cards = {payer.card_code for payer in facts.payers.values() if payer.card_code}
+        facts.invoices |= scene.sap.debts(entries=entries, numbers=numbers, cards=cards)
+        strangers = {clue.payment.amount for clue in facts.clues.values() if not clue.payer.card_code and clue.decision is None}
+        if strangers:
+            self._read_equal(strangers, facts)
+        facts.taken = self.taken()
+        shelf = balances(scene, facts)
+        closed = [one for one in facts.invoices.values() if not one.cancelled and _is_closed(shelf, one)]
+        if closed:
+            self._read_closing(closed, facts)
+
+    def _read_equal(self, amounts: set[Any], facts: PayoutFacts) -> None:
+        """Read every open invoice of the company page by page, and keep those that are over one of these amounts."""
+        shelf = balances(self.scene, facts)
+        for page in self.scene.sap.all_debts():
+            for one in page:
+                try:
+                    if shelf.open(one) in amounts:
+                        facts.invoices.setdefault(one.doc_entry, one)
+                except MoneyError:
+                    continue
+
+    def taken(self) -> dict[int, int]:
+        """Return what is booked, or promised to SAP, on invoices that do not show it yet."""
+        taken = dict(self.reserved)
+        parts = [
+            codec.decode(Part, mark.data)
+            for mark in self.scene.journal.links.all_in_state("part", "open")
+            if not mark.data.get("undone")
+        ]
+        for stored in self.scene.journal.opened(self.name, begun=True):
+            if isinstance(stored.command, PostEntry):
+                parts += stored.command.parts
+        for part in parts:
+            if part.role == "invoice":
+                taken[part.doc_entry] = taken.get(part.doc_entry, 0) + part.amount
+        return taken
+
+    def _read_closing(self, closed: list[Invoice], facts: PayoutFacts) -> None:
+        """Find out what closed the invoices that are named and closed: a receipt, Stripe, or an entry of ours."""
+        scene = self.scene
+        cards, first = sorted({one.card_code for one in closed}), min(one.doc_date for one in closed)
+        for receipt in scene.sap.receipts_of(cards, first):
+            for entry, _ in receipt.applied:
+                facts.closed_by[entry] = f"receipt {receipt.doc_num}"
+        for one in closed:
+            by_stripe = scene.journal.links.applied_to(one.doc_entry)
+            ours = [m for m in scene.journal.links.find("part", "doc_entry", str(one.doc_entry)) if not m.data.get("undone")]
+            if by_stripe:
+                facts.paid_elsewhere[one.doc_entry] = facts.closed_by[one.doc_entry] = f"Stripe payment {', '.join(by_stripe)}"
+            elif ours:
+                facts.closed_by[one.doc_entry] = f"payment {ours[0].other} of payout {ours[0].key.split('/')[0]}"
+
+    def _read_rates(self, fresh: list[Opened], facts: PayoutFacts) -> None:
+        """Ask SAP for its own rate where money arrives in a foreign currency as it was collected."""
+        for one in fresh:
+            payout = one.payout
+            if payout.amount.currency != self.scene.currency and payout.exchange is None and payout.arrival:
+                facts.rates[payout.id] = self.rate(payout.amount.currency, payout.arrival, facts)
+
+    def rate(self, currency: str, day: date, facts: PayoutFacts) -> Decimal | None:
+        """Return local units per foreign one by SAP's own rate table, None where it has no rate of that day."""
+        found = self.scene.sap.rate(self.code_of(currency, facts), day)
+        return 1 / found if found is not None and self.scene.ledger.indirect else found
+
+    def code_of(self, currency: str, facts: PayoutFacts) -> str:
+        """Return SAP's own code of a currency: as its invoices write it, else ISO."""
+        used = {one.currency for one in facts.invoices.values() if self.scene.rules.iso(one.currency) == currency}
+        return min(used) if used else currency
+
+    # --- the second look ------------------------------------------------------------------------------------------------
+
+    def add_details(self, facts: PayoutFacts, parts: Iterable[Part]) -> None:
+        """Read what the lines of these parts need: the invoices' own lines and the owners' control accounts."""
+        scene, rules = self.scene, self.scene.debits
+        parts = list(parts)
+        if rules.dimensions.by_invoice:
+            facts.whole = scene.sap.debts(entries={part.doc_entry for part in parts if part.doc_entry}, whole=True)
+        cards = {part.card_code for part in parts if part.card_code and part.card_code not in facts.partners}
+        if cards:
+            facts.partners |= scene.sap.payers(sorted(cards), rules.dimensions.fields)
+
+    def add_centres(self, facts: PayoutFacts, codes: set[str], projects: set[str]) -> None:
+        """Read whether the cost centres and projects of the lines exist."""
+        if codes:
+            facts.centres = self.scene.sap.centres(sorted(codes))
+        if projects:
+            facts.projects = self.scene.sap.projects(sorted(projects))
+
+
+def balances(scene: Scene, facts: PayoutFacts) -> Balances:
+    """Return a fresh shelf of the batch's invoices."""
+    local = scene.currency
+
+    def iso(code: str) -> str | None:
+        return local if scene.is_local(code) else scene.rules.iso(code)
+
+    return Balances(facts.invoices, iso, scene.is_local, dict(facts.taken), facts.closed_by)
+
+
+def _is_closed(shelf: Balances, one: Invoice) -> bool:
+    try:
+        return shelf.open(one).minor <= 0
+    except MoneyError:
+        return False
+
+
+def rates_of(payout: Payout, facts: PayoutFacts, local: str) -> Rates:
+    """Return how a payout's amounts become local ones."""
+    if payout.amount.currency == local:
+        return Rates(local)
+    if payout.exchange is not None:
+        return Rates(local, payout.exchange.rate)
+    return Rates(local, facts.rates.get(payout.id))

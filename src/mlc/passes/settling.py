@@ -1,0 +1,260 @@
+"""Closing what entries paid: each receivable line is reconciled with its invoice; what goes back opens the invoice again.
+
+Reads: the open rows of the customers concerned, SAP's invoices. Decides: which rows settle each other, what stays open and why.
+Names: `<company>/settle/sap/<part>`, held: `<company>/settle/sap/<part>`, `.../refund/gocardless/...`, `.../paid-twice/...`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from mlc.core import codec
+from mlc.core.commands import OpenRow, Part, Reconcile
+from mlc.core.facts import Invoice, OpenItem
+from mlc.core.intents import Intent, Mark, Plan, Skip
+from mlc.core.money import Money, MoneyError, from_decimal
+from mlc.passes.scene import Scene
+
+_BATCH = 200
+_INVOICE, _MEMO = ("13", "oInvoices", "it_Invoice"), ("14", "oCreditNotes", "it_CredItnote")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A part of a posted entry: where it stands, and whether it is settled."""
+
+    part: Part
+    state: str
+    trans: int
+    rows: tuple[int, ...]
+    day: date
+    recon: int
+
+
+@dataclass(slots=True)
+class SettleFacts:
+    """A batch of parts that are not settled yet, with the open rows of their customers."""
+
+    parts: list[Placed] = field(default_factory=list)
+    related: dict[str, Placed] = field(default_factory=dict)  # key -> the part that one of them takes back
+    returned: dict[str, list[Placed]] = field(default_factory=dict)  # payment -> debits of it that stayed open
+    items: list[OpenItem] = field(default_factory=list)
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)  # names that are held now
+    currency: str = ""
+
+
+def placed(mark: Mark) -> Placed:
+    """Read a link of the kind `part`."""
+    data: dict[str, Any] = mark.data
+    return Placed(
+        codec.decode(Part, data), mark.state, int(data["trans"]), tuple(data.get("rows") or ()), date.fromisoformat(data["day"]),
+        int(data.get("recon") or 0),
+    )  # fmt: skip
+
+
+def gather(scene: Scene, pass_: str, only: set[str] | None = None) -> Iterator[SettleFacts]:
+    """Yield what is posted and not settled, in batches, each customer's rows read now."""
+    links = scene.journal.links
+    known = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True)}
+    dismissed = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True) if one.dismissed}
+    open_ = [placed(mark) for mark in links.all_in_state("part", "open") if only is None or mark.key.split("/")[0] in only]
+    open_ = [one for one in open_ if _name(scene, one.part) not in dismissed]
+    for start in range(0, len(open_), _BATCH):
+        facts = SettleFacts(open_[start : start + _BATCH], known=known, currency=scene.currency)
+        facts.related = {
+            m.key: placed(m) for m in links.many("part", [o.part.undoes for o in facts.parts if o.part.undoes]).values()
+        }
+        for mark in links.of_others("part", {one.part.payment for one in facts.parts if one.part.payment}):
+            if mark.state == "left":
+                facts.returned.setdefault(mark.other, []).append(placed(mark))
+        facts.items = scene.sap.open_items(one.part.card_code for one in facts.parts)
+        entries = {one.part.doc_entry for one in facts.parts if one.part.doc_entry}
+        facts.invoices = scene.sap.debts(entries=entries) if entries else {}
+        yield facts
+
+
+def decide(scene: Scene, facts: SettleFacts) -> Plan:
+    """Turn a batch into reconciliations; what one takes of a row is not there for the next."""
+    plan = Plan(seen=len(facts.parts))
+    desk = _Desk(scene, facts, plan)
+    for one in sorted(facts.parts, key=lambda each: (each.day, each.part.key)):
+        before = len(plan.skips)
+        desk.settle(one)
+        name = _name(scene, one.part)
+        if len(plan.skips) == before and name in facts.known:
+            plan.healed.append(name)
+    return plan
+
+
+def _name(scene: Scene, part: Part) -> str:
+    return scene.name("settle", part.key, "sap")
+
+
+class _Desk:
+    """The open rows of a batch while they are given away."""
+
+    def __init__(self, scene: Scene, facts: SettleFacts, plan: Plan) -> None:
+        self.scene, self.facts, self.plan = scene, facts, plan
+        self.rows = {(one.trans, one.row): one for one in facts.items}
+        self.left = {key: self._minor(one) for key, one in self.rows.items()}
+        self.done: set[str] = set()
+
+    def _minor(self, one: OpenItem) -> int:
+        try:
+            return from_decimal(abs(one.amount), self.facts.currency).minor
+        except MoneyError:
+            return 0
+
+    def settle(self, one: Placed) -> None:
+        part = one.part
+        if part.key in self.done:
+            return
+        own = self._own(one)
+        if not own:
+            self.plan.marks.append(Mark("part", part.key, state="settled", data={"by": "somebody else"}))
+            self.plan.notes.append(
+                (_name(self.scene, part), f"the line of {part.thing} is no longer open in SAP: settled there")
+            )
+        elif part.undone and (taker := self._taker(one)) is not None:
+            self._pair(one, taker)
+        elif part.role in ("undo", "return"):
+            self._take_back(one)
+        elif part.role == "refund":
+            self._refund(one)
+        elif back := self._left_open(one):
+            self._pair(back, one)
+        else:
+            self._close(one)
+
+    def _taker(self, one: Placed) -> Placed | None:
+        return next((other for other in self.facts.parts if other.part.key == one.part.undone), None)
+
+    def _left_open(self, one: Placed) -> Placed | None:
+        """Return a debit of the same payment that stayed open when it went back: its next collection settles it."""
+        fitting = [each for each in self.facts.returned.get(one.part.payment, []) if each.part.amount == -one.part.amount]
+        return next((each for each in fitting if self._own(each)), None)
+
+    def _own(self, one: Placed) -> list[OpenRow]:
+        """Return our rows of a part that are open, with their whole amounts."""
+        keys = [(one.trans, row) for row in one.rows]
+        return [OpenRow(*key, self.left[key], own=True) for key in keys if self.left.get(key, 0) > 0]
+
+    # --- the three ways -------------------------------------------------------------------------------------------------
+
+    def _close(self, one: Placed) -> None:
+        """Settle a credit with the rows of its invoice, in the order in which they are due."""
+        part, own = one.part, self._own(one)
+        need = -sum(self._signed(row) for row in own)
+        invoice = self.facts.invoices.get(part.doc_entry)
+        theirs: list[OpenRow] = []
+        for key in sorted(self._of_invoice(part, invoice)):
+            takes = min(need - sum(row.minor for row in theirs), self.left[key])
+            if takes > 0:
+                theirs.append(OpenRow(*key, takes))
+        if sum(row.minor for row in theirs) != need or need <= 0:
+            there = Money(sum(row.minor for row in theirs), self.facts.currency)
+            text = f"{part.thing} of {part.key.split('/')[0]} is booked for {part.card_code}, but on invoice {part.doc_num} only {there}"
+            text += " are open: somebody may have closed it meanwhile; reconcile it in SAP by hand"
+            self._skip(one, "no_open_invoice", text)
+            return
+        self._wish([*own, *theirs], [one], "settled", f"close invoice {part.doc_num} with {part.thing}")
+
+    def _of_invoice(self, part: Part, invoice: Invoice | None) -> list[tuple[int, int]]:
+        """Return the open rows of an invoice: by its own journal entry, else by the document SAP names as their source."""
+        mine = [key for key, one in self.rows.items() if one.card_code == part.card_code and one.amount > 0]
+        if invoice is not None and invoice.trans_num:
+            return [key for key in mine if key[0] == invoice.trans_num]
+        return [key for key in mine if self.rows[key].source in _INVOICE and self.rows[key].document == part.doc_entry]
+
+    def _take_back(self, one: Placed) -> None:
+        """Settle what went back with what was booked, so that the invoice itself is open again."""
+        part = one.part
+        old = self.facts.related.get(part.undoes)
+        if (
+            old is None
+            or old.part.card_code != part.card_code
+            or old.state == "left"
+            or (old.state == "settled" and not old.recon)
+        ):
+            which = f" on invoice {part.doc_num}" if part.doc_num else ""
+            why = f"{part.thing} went back{which}; its earlier reconciliation is not known, the debit stays open and names the invoice"
+            self.plan.marks.append(Mark("part", part.key, state="left", data={"why": why}))
+            self.plan.notes.append((_name(self.scene, part), why))
+            return
+        if old.recon and old.state == "settled":
+            self._reopen(one, old)
+        else:
+            self._pair(old, one)
+
+    def _reopen(self, one: Placed, old: Placed) -> None:
+        """Cancel the reconciliation that closed the invoice, then settle the new debit with the old credit."""
+        own = self._own(one)
+        if len(old.rows) != len(own):
+            self.plan.marks.append(
+                Mark("part", one.part.key, state="left", data={"why": "its lines are not those of the booking"})
+            )
+            return
+        mirrored = [OpenRow(old.trans, row, mine.minor, own=True) for row, mine in zip(old.rows, own, strict=True)]
+        says = f"open invoice {one.part.doc_num} again: {one.part.thing} went back"
+        self._wish([*mirrored, *own], [one, old], "back", says, cancel=old.recon)
+
+    def _pair(self, old: Placed, one: Placed) -> None:
+        """Settle two parts of ours with each other."""
+        rows = [*self._own(old), *self._own(one)]
+        if sum(self._signed(row) for row in rows) != 0:
+            text = f"{one.part.thing} of {one.part.key.split('/')[0]} cannot be settled with {old.part.key}: one was used elsewhere in SAP"
+            self._skip(one, "no_open_invoice", text)
+            return
+        self._wish(rows, [old, one], "back", f"settle {one.part.thing} with what was booked before")
+
+    def _refund(self, one: Placed) -> None:
+        """Settle a refund with the one open credit memo of its sum; without one it stays on account and is listed."""
+        part, own = one.part, self._own(one)
+        need = sum(self._signed(row) for row in own)
+        memos = [
+            key for key, item in self.rows.items()
+            if item.card_code == part.card_code and item.amount < 0 and item.source in _MEMO and self.left[key] == need
+        ]  # fmt: skip
+        if len(memos) == 1:
+            self._wish([*own, OpenRow(*memos[0], need)], [one], "settled", f"settle refund {part.thing} with its credit memo")
+            return
+        amount = Money(need, self.facts.currency)
+        many = f"{len(memos)} open credit memos of this sum" if memos else "no open credit memo of this sum"
+        text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and there is {many}: create it, or reconcile by hand"
+        self._skip(one, "refund_without_credit_memo", text)
+
+    # --- what they share ------------------------------------------------------------------------------------------------
+
+    def _signed(self, row: OpenRow) -> int:
+        return row.minor if self.rows[row.trans, row.row].amount > 0 else -row.minor
+
+    def _wish(self, rows: Sequence[OpenRow], parts: Sequence[Placed], state: str, says: str, *, cancel: int = 0) -> None:
+        part = parts[-1].part if state == "back" else parts[0].part
+        newest = max(parts, key=lambda each: each.day)
+        for row in rows:
+            if (row.trans, row.row) in self.left:
+                self.left[row.trans, row.row] -= row.minor
+        self.done |= {each.part.key for each in parts}
+        command = Reconcile(
+            part.card_code, newest.day, self.facts.currency, tuple(rows), tuple(each.part.key for each in parts), part.doc_num,
+            part.payment, cancel, state,
+        )  # fmt: skip
+        self.plan.intents.append(Intent(_name(self.scene, newest.part), command, f"customer/{part.card_code}", None, says))
+
+    def _skip(self, one: Placed, reason: str, text: str) -> None:
+        part = one.part
+        about = {
+            "payment": part.payment,
+            "payout": part.key.split("/")[0],
+            "doc_num": part.doc_num or None,
+            "card_code": part.card_code,
+        }
+        if part.role in ("refund", "return"):
+            about["refund"] = part.thing
+        amount = Money(abs(part.amount), part.currency)
+        told = {key: value for key, value in about.items() if value}
+        self.plan.skips.append(Skip(_name(self.scene, part), reason, text, amount=amount, about=told))
