@@ -26,10 +26,17 @@ held_app = typer.Typer(
 Wish = Annotated[str, typer.Argument(metavar="ID", help="The item: its id, its payment, or its invoice number.")]
 
 
+def target_of(name: str) -> str:
+    """Return the system in which a held thing would be made true."""
+    from mlc.engine.road import target
+
+    return target(name)
+
+
 def item_of(held: Held) -> dict[str, Any]:
     """Return a held item as scripts read it."""
     return {
-        "id": held.name, "target": "sap" if "/post-payment/" in held.name else "stripe", "action": "hold", "pass": held.pass_,
+        "id": held.name, "target": target_of(held.name), "action": "hold", "pass": held.pass_,
         "state": "dismissed" if held.dismissed else "held", "reason": held.reason, "text": held.text, "receipt": None,
         "candidates": list(held.candidates), "amount": amount_fields(held.amount), "since": moment(held.since) + " UTC", **held.about,
     }  # fmt: skip
@@ -96,6 +103,13 @@ def called(held: Held) -> str:
 
 def _next_steps(held: Held) -> str:
     thing = called(held)
+    if "/link-customer/" in held.name:
+        return f"mlc held match {thing} CARDCODE, or mlc held dismiss {thing} --note TEXT"
+    if "/payout-line/" in held.name or "/parked/" in held.name:
+        payment = held.about.get("payment") or thing
+        return (
+            f"mlc held match {payment} DOCNUM, mlc replay {held.about.get('payout')}, or mlc held dismiss {thing} --note TEXT"
+        )
     if "/post-payment/" in held.name:
         return f"mlc held match {thing} DOCNUM, mlc replay {thing}, mlc replay {thing} --again, or mlc held dismiss {thing} --note TEXT"
     return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"
@@ -103,30 +117,18 @@ def _next_steps(held: Held) -> str:
 
 @held_app.command("match")
 def match(
-    wish: Annotated[str, typer.Argument(metavar="PAYMENT", help="The held payment (pi_... or ch_...).")],
-    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers, in the order they are paid.")],
+    wish: Annotated[str, typer.Argument(metavar="PAYMENT", help="The held payment (pi_..., ch_..., PM...), or a customer (CU...).")],
+    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers in order; a customer's CardCode.")],
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0,
 ) -> None:  # fmt: skip
-    """Say which invoices a held payment pays; the decision is kept and used first ever after."""
-    from mlc.engine.road import Options
+    """Say which invoices a held payment pays, or who a GoCardless customer is; the decision is kept and used first ever after."""
+    from mlc.cli.matching import match_in
 
     found: list[bool] = []
 
     def work(opened: OpenTenant) -> None:
-        from mlc.cli.passes import run_one
-        from mlc.passes.post_payments import NAME, PostPayments
-
-        items = [one for one in opened.journal.held.search(wish) if one.about.get("payment") and "/post-payment/" in one.name]
-        if not items:
-            return
-        found.append(True)
-        payment = str(items[0].about["payment"])
-        entries = _entries(opened, invoices)
-        if not dry_run:
-            opened.journal.decide(payment, {"invoices": entries, "numbers": invoices}, _who())
-        pass_ = PostPayments(opened.scene(), only=[payment], decided={payment: entries})
-        session.codes.append(run_one(session, opened, NAME, Options(dry_run=dry_run, first_run=True), None, pass_))
+        found.extend(match_in(session, opened, wish, invoices, dry_run=dry_run))
 
     session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
     with session.guarded():
@@ -136,26 +138,6 @@ def match(
         if not session.codes or found:
             _must_be_found(found, wish)
     session.end()
-
-
-def _entries(opened: OpenTenant, numbers: list[str]) -> list[int]:
-    """Return the DocEntries of invoice numbers; a number that several series use must be given as docentry:N."""
-    entries = []
-    for number in numbers:
-        if number.lower().startswith("docentry:") and number[9:].isdigit():
-            entries.append(int(number[9:]))
-            continue
-        if not number.isdigit():
-            raise ConfigError(f"{number} is no invoice number", hint="give DocNum as SAP shows it, or docentry:N")
-        found = [one for one in opened.sap.invoices_by_number([int(number)]) if not one.cancelled]
-        if len(found) != 1:
-            which = ", ".join(f"docentry:{one.doc_entry} ({one.card_code}, {one.doc_date})" for one in found) or "none"
-            raise ConfigError(
-                f"SAP has {len(found)} invoices with the number {number}: {which}",
-                hint="give the one that is meant as docentry:N",
-            )
-        entries.append(found[0].doc_entry)
-    return entries
 
 
 @held_app.command("dismiss")
@@ -172,7 +154,7 @@ def dismiss(
         with reading(settings, tenant_) as journal:
             for held in _one_of(journal, wish):
                 found.append(True)
-                journal.dismiss(held.name, note, _who())
+                journal.dismiss(held.name, note, who())
                 session.voice.say(f"{tenant_.name}: {held.name} ({held.reason}) is dismissed")
 
     session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose))
@@ -198,7 +180,8 @@ def _must_be_found(found: list[bool], wish: str) -> None:
         raise ConfigError(f"nothing is held for {wish}", hint="mlc held list shows what is")
 
 
-def _who() -> str:
+def who() -> str:
+    """Return the user of this machine who decides."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

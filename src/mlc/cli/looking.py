@@ -17,6 +17,7 @@ from mlc.core.errors import MlcError
 
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
+    from mlc.store.journal import Journal
     from mlc.systems.sap.reads import SapReads
 
 _SKEW = 120.0
@@ -59,6 +60,7 @@ def ping(
             with session.guarded(f"{one.name}: "):
                 _ping_sap(session, settings, one, checks)
                 _ping_stripe(session, settings, one, checks)
+                _ping_gocardless(session, settings, one, checks)
             rows = [row for row in checks.rows if not quiet or row[1] != "ok"]
             if rows and not json:
                 session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in rows])
@@ -94,7 +96,11 @@ def _ping_sap(session: Session, settings: Settings, tenant: Tenant, checks: Chec
         else:
             checks.add("ok", "sap currency", f"{iso} ({local})" if iso != local else iso)
         checks.attempt("sap invoices", lambda: _can_read(reads))
-        checks.attempt("sap marker", lambda: _marker(reads))
+        if tenant.stripe is not None:
+            checks.attempt("sap marker", lambda: _marker(reads))
+        if tenant.gocardless is not None:
+            checks.attempt("sap entries", lambda: _entry_marker(reads))
+            _debit_accounts(tenant, reads, checks)
         _accounts(tenant, reads, iso or "EUR", checks)
         _period(tenant, reads, checks)
         _skew("sap clock", reads.system.date, checks)
@@ -120,6 +126,28 @@ def _marker(reads: SapReads) -> str:
     )
 
 
+def _entry_marker(reads: SapReads) -> str:
+    state = reads.prove_entries()
+    return f"{reads.entry_field} of journal entries filters" + (
+        "" if state == "proved" else " (no entry carries one yet; the first own one completes the proof)"
+    )
+
+
+def _debit_accounts(tenant: Tenant, reads: SapReads, checks: Checks) -> None:
+    from mlc.passes.payout_facts import ROLES
+    from mlc.wiring import rules_of
+
+    rules = rules_of(tenant).debits
+    assert rules is not None
+    wanted = {
+        f"gocardless.{role}" + (f" {key}" if key else ""): code
+        for role in ROLES
+        for key, code in rules.accounts.get(role, {}).items()
+        if code
+    }
+    _check_accounts(wanted, reads, checks)
+
+
 def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) -> None:
     from mlc.config import account_for
 
@@ -129,6 +157,12 @@ def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) ->
         code = account_for(getattr(stripe, name, None), currency) if stripe is not None else None
         if code:
             wanted[f"stripe.{name}"] = code
+    _check_accounts(wanted, reads, checks)
+    if stripe is not None and "stripe.clearing_account" not in wanted:
+        checks.add("fail", "stripe.clearing_account", f"there is none for {currency}", errors.USAGE)
+
+
+def _check_accounts(wanted: dict[str, str], reads: SapReads, checks: Checks) -> None:
     found = reads.accounts(wanted.values()) if wanted else {}
     for name, code in wanted.items():
         account = found.get(code)
@@ -143,8 +177,6 @@ def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) ->
             )
         else:
             checks.add("ok", name, f"{code} {account.name}")
-    if stripe is not None and "stripe.clearing_account" not in wanted:
-        checks.add("fail", "stripe.clearing_account", f"there is none for {currency}", errors.USAGE)
 
 
 def _period(tenant: Tenant, reads: SapReads, checks: Checks) -> None:
@@ -197,6 +229,28 @@ def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, checks: C
         stripe.close()
 
 
+def _ping_gocardless(session: Session, settings: Settings, tenant: Tenant, checks: Checks) -> None:
+    from mlc.systems.gocardless.client import GoCardlessSystem
+    from mlc.wiring import Seams, gocardless_system
+
+    if tenant.gocardless is None:
+        return
+    seams = Session.seams or Seams()
+    debits: GoCardlessSystem | None = None
+
+    def login() -> str:
+        nonlocal debits
+        debits = gocardless_system(tenant, session.resolver(settings), seams)
+        for kind in ("payouts", "payments", "mandates", "customers", "events"):
+            debits.get(f"/{kind}", {"limit": 1})
+        return f"token accepted, payouts, payments, mandates, customers and events readable, {tenant.mode} mode"
+
+    checks.attempt("gocardless token", login)
+    if debits is not None:
+        _skew("gocardless clock", debits.date, checks)
+        debits.close()
+
+
 def status(
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
 ) -> None:
@@ -238,6 +292,7 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             "held": f"{held}" + (f", the oldest for {age(now - oldest)}" if oldest else ""),
             "in doubt": str(doubt),
             "newest Stripe event seen": f"{age(now - int(events))} old" if events and int(events) else "none yet",
+            **_debits(journal, now),
             "audit head": journal.audit.head()[:16],
         }
         if session.options.json:
@@ -260,6 +315,20 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
         waits = [since for since in (oldest, journal.oldest_refused()) if since is not None]
         if waits and now - min(waits) > settings.alert_after.total_seconds():
             session.codes.append(errors.ATTENTION)
+
+
+def _debits(journal: Journal, now: float) -> dict[str, str]:
+    """Return how GoCardless stands: the payouts that wait and how old the reading is."""
+    from datetime import datetime
+
+    read = journal.cursor("gocardless/events")
+    if read is None:
+        return {}
+    waiting = sum(len(journal.links.in_state("payout", state)) for state in ("pending", "waiting"))
+    return {
+        "GoCardless payouts not booked yet": str(waiting),
+        "GoCardless read": f"{age(now - datetime.fromisoformat(read).timestamp())} ago",
+    }
 
 
 def register(app: typer.Typer) -> None:

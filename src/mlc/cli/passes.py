@@ -37,15 +37,9 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
                 if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
                     session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
                     continue
-                section = opened.lacks(name)
-                if section:
+                if section := opened.lacks(name):
                     ended[name] = errors.OK
-                    if session.options.json:
-                        session.voice.emit(
-                            "summary", tenant=tenant.name, **blank_summary(name, errors.OK, dry_run=options.dry_run)
-                        )
-                    elif len(names) == 1:
-                        session.voice.say(f"{tenant.name} {name}: nothing to do, the tenant has no {section} section")
+                    _nothing_to_do(session, opened, name, section, alone=len(names) == 1, dry_run=options.dry_run)
                     continue
                 ended[name] = run_one(session, opened, name, options, since)
         session.codes += ended.values()
@@ -53,6 +47,16 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
         for name in names:
             if name not in ended and session.options.json:  # scripts wait for a summary of every tenant and pass
                 session.voice.emit("summary", tenant=tenant.name, **blank_summary(name, code, dry_run=options.dry_run))
+
+
+def _nothing_to_do(session: Session, opened: OpenTenant, name: str, section: str, *, alone: bool, dry_run: bool) -> None:
+    """Tell of a pass that a tenant has no processor for."""
+    why = f"nothing to do: the tenant has no {section} section"
+    if session.options.json:
+        fields = blank_summary(name, errors.OK, dry_run=dry_run, head=opened.journal.audit.head(), why=why)
+        session.voice.emit("summary", run_id=opened.run_id, tenant=opened.tenant.name, **fields)
+    elif alone:
+        session.voice.say(f"{opened.tenant.name} {name}: {why}")
 
 
 def run_one(session: Session, opened: OpenTenant, name: str, options: Options, since: date | None, pass_: Any = None) -> int:

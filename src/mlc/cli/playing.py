@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlc.cli import options as o
+from mlc.cli.demo_week import show_a_week
 from mlc.cli.session import Session, install_signals, simple
 from mlc.core.errors import ConfigError, UnexpectedAnswerError
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from mlc.sandbox.world import World
 
 _WRITTEN = "# Written by mlc for the simulated systems; nothing in it is secret."
-_SECRETS = {"sap.password": "sandbox-door-27", "stripe.key": "sk_test_mlcsandbox"}  # of the simulated systems only
+_SECRETS = {  # of the simulated systems only
+    "sap.password": "sandbox-door-27", "stripe.key": "sk_test_mlcsandbox", "gocardless.token": "sandbox_mlc",
+}  # fmt: skip
 
 
-def write_config(folder: Path, sap_url: str, stripe_url: str, state: Path) -> Path:
+def write_config(folder: Path, sap_url: str, stripe_url: str, debit_url: str, state: Path) -> Path:
     """Write a configuration for the sandbox; its secrets are no secrets, but kept and referred to like real ones."""
     for name, value in _SECRETS.items():
         with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -53,6 +56,15 @@ tenants:
       fee_account: "6855"
       bank_account: "1200"
       suspense_account: "1590"
+    gocardless:
+      url: {debit_url}
+      access_token: {{file: "{folder.resolve()}/gocardless.token"}}
+      bank_account: {{EUR: "1200", GBP: "1210"}}
+      fee_account: "6855"
+      vat_account: "1576"
+      unallocated_account: "1590"
+      clearing_account: "1362"
+      fx_account: "6880"
 """
     path = folder / "config.yaml"
     path.write_text(text)
@@ -60,18 +72,21 @@ tenants:
 
 
 @contextmanager
-def _serving(world: World, sap_port: int = 0, stripe_port: int = 0) -> Iterator[tuple[Served, Served]]:
+def _serving(
+    world: World, sap_port: int = 0, stripe_port: int = 0, debit_port: int = 0
+) -> Iterator[tuple[Served, Served, Served]]:
     from mlc.sandbox.server import Served
 
     try:
         sap, stripe = Served(world.sap, sap_port).start(), Served(world.stripe, stripe_port).start()
+        debits = Served(world.gocardless, debit_port).start()
     except OSError as error:
         raise ConfigError(f"the sandbox cannot listen on 127.0.0.1: {error.strerror}", hint="give other ports") from error
     try:
-        yield sap, stripe
+        yield sap, stripe, debits
     finally:
-        sap.stop()
-        stripe.stop()
+        for one in (sap, stripe, debits):
+            one.stop()
 
 
 def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
@@ -82,10 +97,11 @@ def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
 
         began = time.monotonic()
         world = World.small()
-        with tempfile.TemporaryDirectory(prefix="mlc-demo-") as folder, _serving(world) as (sap, stripe):
-            path = write_config(Path(folder), sap.url, stripe.url, Path(folder) / "mlc.db")
+        with tempfile.TemporaryDirectory(prefix="mlc-demo-") as folder, _serving(world) as (sap, stripe, debits):
+            path = write_config(Path(folder), sap.url, stripe.url, debits.url, Path(folder) / "mlc.db")
             say = session.voice.say
-            say(f"A small company: SAP Business One at {sap.url}, Stripe at {stripe.url} (both simulated, over real HTTP).")
+            say(f"A small company: SAP Business One at {sap.url}, Stripe at {stripe.url}, GoCardless at {debits.url}")
+            say("(all simulated, over real HTTP).")
             say(f"{len(world.invoices)} invoices are open in SAP, nothing is at Stripe yet.\n")
             say("1. mlc run: the invoices go to Stripe", "bold")
             _pass(session, path)
@@ -100,23 +116,24 @@ def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
             _pass(session, path)
             _pass(session, path)
             _books(session, world)
-            world.sap.books.check()
-            world.stripe.account.check()
-        say(f"\nThat took {time.monotonic() - began:.1f} seconds. The payment that nobody could explain is held, not guessed:")
+            show_a_week(session, world, lambda *names, dry_run=False: _pass(session, path, names, dry_run=dry_run))
+            for system in (world.sap.books, world.stripe.account, world.gocardless.organisation):
+                system.check()
+        say(f"\nThat took {time.monotonic() - began:.1f} seconds. What nobody could explain is held, not guessed:")
         say("in a real set-up `mlc held list` shows it.")
         say("Next: `mlc sandbox` serves these systems for you to play with; `mlc init` begins with your own.")
 
     simple(o.common(json=json, verbose=verbose), work)
 
 
-def _pass(session: Session, path: Path) -> None:
-    """Run all passes as `mlc run` would, and tell what it tells."""
+def _pass(session: Session, path: Path, names: tuple[str, ...] = (), *, dry_run: bool = False) -> None:
+    """Run passes (all of `mlc run` where none is named), and tell what they tell."""
     from mlc.cli.passes import run_passes
     from mlc.engine.road import Options
     from mlc.wiring import RUN_ORDER
 
     inner = Session(o.common(path, json=session.options.json, verbose=session.options.verbose))
-    run_passes(inner, RUN_ORDER, Options(), None)
+    run_passes(inner, names or RUN_ORDER, Options(dry_run=dry_run), None)
     bad = [code for code in inner.codes if code not in (0, 3)]
     if bad:
         raise UnexpectedAnswerError(f"a pass of the demo ended with {bad[0]}")
@@ -160,6 +177,7 @@ def sandbox(
     folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
     sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
     stripe_port: Annotated[int, typer.Option("--stripe-port", min=0, max=65535, help="0 takes any free port.")] = 0,
+    gocardless_port: Annotated[int, typer.Option("--gocardless-port", min=0, max=65535, help="0 takes any free port.")] = 0,
     quiet: o.Quiet = False,
 ) -> None:
     """Serve the simulated systems on loopback until stopped, and write a ready config.yaml for them."""
@@ -169,11 +187,13 @@ def sandbox(
 
         install_signals()
         world = World.small()
-        with _serving(world, sap_port, stripe_port) as (sap, stripe):
-            path = _written(folder, sap, stripe)
+        world.collect_a_week()
+        with _serving(world, sap_port, stripe_port, gocardless_port) as (sap, stripe, debits):
+            path = _written(folder, sap, stripe, debits)
             say = session.voice.say
             say(f"SAP Business One  {sap.url}/b1s/v2   company SBODEMO, user manager, password {_SECRETS['sap.password']}")
             say(f"Stripe            {stripe.url}   key {_SECRETS['stripe.key']}")
+            say(f"GoCardless        {debits.url}   token {_SECRETS['gocardless.token']}")
             say(f"configuration     {path}")
             say("")
             say(f"In another terminal:  mlc run --config {path}")
@@ -186,7 +206,7 @@ def sandbox(
     simple(o.common(quiet=quiet), work)
 
 
-def _written(folder: Path, sap: Served, stripe: Served) -> Path:
+def _written(folder: Path, sap: Served, stripe: Served, debits: Served) -> Path:
     """Write the configuration; a state of an earlier sandbox is moved out of its way, because that world is gone."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -194,7 +214,7 @@ def _written(folder: Path, sap: Served, stripe: Served) -> Path:
         if kept.exists() and not kept.read_text(errors="replace").startswith(_WRITTEN):
             raise ConfigError(f"{kept} is not one of the sandbox and stays as it is", hint="give another folder with --dir")
         state = (folder / f"state-{os.getpid()}.db").resolve()
-        path = write_config(folder, sap.url, stripe.url, state)
+        path = write_config(folder, sap.url, stripe.url, debits.url, state)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}", hint="give another folder with --dir") from error
     return path

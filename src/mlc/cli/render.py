@@ -162,12 +162,12 @@ def summary_line(report: Report) -> str:
     return f"{report.tenant} {report.pass_}{dry}: {told}{f' ({amounts})' if amounts else ''}{seen}{code}; audit {report.audit_head[:12]}"
 
 
-def blank_summary(pass_: str, code: int, *, dry_run: bool) -> dict[str, Any]:
-    """Return the summary of a pass that did not begin."""
+def blank_summary(pass_: str, code: int, *, dry_run: bool, head: str | None = None, why: str = "not begun") -> dict[str, Any]:
+    """Return the summary of a pass that did not begin, or has nothing to do with this tenant."""
     counts = dict.fromkeys(("seen", *STATES, "unchanged"), 0)
     return {
         "pass": pass_, "dry_run": dry_run, "counts": counts, "amounts": {}, "exponents": {}, "exit_code": code,
-        "message": "not begun", "audit_head": None,
+        "message": why, "audit_head": head,
     }  # fmt: skip
 
 

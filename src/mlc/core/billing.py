@@ -27,15 +27,18 @@ def reductions(invoice: Invoice, currency: str, receipts: Sequence[Receipt], mem
     for receipt in sorted(receipts, key=lambda one: one.doc_entry):
         applied = sum((amount for entry, amount in receipt.applied if entry == invoice.doc_entry), Decimal(0))
         if applied > 0:
-            found.append(
-                Reduction(f"Already paid on {receipt.doc_date} (receipt {receipt.doc_num})", from_decimal(applied, currency))
-            )
+            found.append(Reduction(f"Already paid on {receipt.doc_date} ({_called(receipt)})", from_decimal(applied, currency)))
     found += [
         Reduction(f"Credit memo {memo.doc_num}", from_decimal(memo.total, currency))
         for memo in sorted(memos, key=lambda one: one.doc_entry)
         if memo.base_invoices == (invoice.doc_entry,)
     ]
     return found
+
+
+def _called(receipt: Receipt) -> str:
+    """Name a receipt; one with a negative number is a journal entry of ours for a direct debit."""
+    return f"direct debit {receipt.reference}" if receipt.doc_num < 0 else f"receipt {receipt.doc_num}"
 
 
 def push_lines(invoice: Invoice, currency: str, balance: Money, reduced: Sequence[Reduction]) -> tuple[PushLine, ...]:

@@ -131,9 +131,10 @@ def payer_of(
         return Payer(conflict=" but ".join(f"{where} names {card}" for where, card in named))
     if named:
         where, card = named[0]
-        if card not in partners:
+        if card not in partners and linked not in partners:
             return Payer(evidence=f"{where} names {card}, which SAP does not have")
-        return Payer(card, f"{where}: {card}")
+        if card in partners:
+            return Payer(card, f"{where}: {card}")
     if linked and linked in partners:
         return Payer(linked, f"linked to {linked}")
     if by_email and by_email in partners:

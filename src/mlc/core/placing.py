@@ -65,6 +65,7 @@ class Case:
     history: Mapping[str, Sequence[Part]] = field(
         default_factory=dict
     )  # payment or refund -> parts booked before, oldest first
+    left: Mapping[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open when it went back
     paid_elsewhere: Mapping[int, str] = field(default_factory=dict)  # DocEntry -> what paid it at Stripe
     policy: str = "hold"
     parking: str = ""  # account of parked parts
@@ -177,6 +178,13 @@ class Placer:
             booked = self._booked(one.payment)[0].key.split("/")[0]
             text = f"{one.payment} over {payment.amount} was paid out in {booked} already and never taken back"
             self.done.problems.append(Problem("maybe_booked", text, one.payment, amount=payment.amount))
+            return
+        left = self.case.left.get(one.payment)
+        if left is not None and left.amount == -one.amount:
+            self._add(
+                one, "invoice", int(one.amount), local=-left.local, card_code=left.card_code, doc_entry=left.doc_entry, doc_num=left.doc_num,
+                branch=left.branch, rule="recorded", evidence=f"settles the debit of {left.key}, which stayed open",
+            )  # fmt: skip
             return
         clue = self.case.clues[one.payment]
         result = match(clue, self.shelf, self.habits)

@@ -167,7 +167,7 @@ class Road:
                     if hasattr(intent.command, key)
                 }
                 self.report.add(
-                    Item(intent.name, _target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about,
+                    Item(intent.name, target(intent.name), command, "planned", intent.says, amount=intent.amount, about=about,
                          command=intent.command)
                 )  # fmt: skip
             return
@@ -187,7 +187,7 @@ class Road:
         news = known is None or known.reason != skip.reason
         self.report.add(
             Item(
-                skip.name, _target(skip.name), "hold", "held", skip.text, skip.reason, skip.text,
+                skip.name, target(skip.name), "hold", "held", skip.text, skip.reason, skip.text,
                 amount=skip.amount, about=skip.about, candidates=skip.candidates, news=news,
             )
         )  # fmt: skip
@@ -244,7 +244,8 @@ _IN_SAP = {
 }  # fmt: skip
 
 
-def _target(name: str) -> str:
+def target(name: str) -> str:
+    """Return the system in which a wish is made true: the second word of its name, or SAP for what is booked there."""
     parts = name.split("/", 3)
     return "sap" if parts[1] in _IN_SAP else parts[2]
 
@@ -254,7 +255,7 @@ def _item(stored: Stored, state: str, reason: str, text: str, receipt: Any = Non
     keys_ = ("doc_num", "doc_entry", "card_code", "payment", "payout")
     about = {key: getattr(command, key) for key in keys_ if hasattr(command, key)}
     return Item(
-        stored.name, _target(stored.name), type(command).__name__, state, stored.says or keys.thing_of(stored.name), reason, text,
+        stored.name, target(stored.name), type(command).__name__, state, stored.says or keys.thing_of(stored.name), reason, text,
         receipt=receipt, amount=stored.amount, about=about, news=news, command=command,
     )  # fmt: skip
 

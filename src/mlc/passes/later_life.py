@@ -18,6 +18,7 @@ from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import marker
 from mlc.core.matching import distrust
 from mlc.core.money import Money, MoneyError, from_decimal
+from mlc.passes import settling
 from mlc.passes.scene import Scene
 from mlc.systems.sap.reads import is_by_hand
 
@@ -89,12 +90,46 @@ def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int
     for receipt in scene.sap.receipts_of(cards, first - _BEFORE):
         for entry in {entry for entry, _ in receipt.applied if entry in wanted}:
             receipts.setdefault(entry, []).append(receipt)
+    if scene.organisation is not None:
+        for entry in wanted:
+            receipts.setdefault(entry, []).extend(debited(scene, entry))
     memos: dict[int, list[CreditMemo]] = {}
     for memo in scene.sap.credit_memos_of(cards, first):
         for entry in memo.base_invoices:
             if entry in wanted:
                 memos.setdefault(entry, []).append(memo)
     return receipts, memos
+
+
+def debited(scene: Scene, entry: int) -> list[Receipt]:
+    """Return what GoCardless collected for an invoice and an entry of ours settled, as receipts with negative numbers."""
+    found = []
+    for mark in scene.journal.links.find("part", "doc_entry", str(entry)):
+        if mark.state == "settled" and mark.data.get("role") == "invoice" and not mark.data.get("undone"):
+            one = settling.placed(mark)
+            amount = Money(one.part.amount, one.part.currency).decimal()
+            found.append(
+                Receipt(
+                    -one.trans,
+                    -one.trans,
+                    one.part.card_code,
+                    one.day,
+                    "",
+                    amount,
+                    one.part.payment,
+                    cancelled=False,
+                    applied=((entry, amount),),
+                )
+            )
+    return found
+
+
+def _called(receipt: Receipt) -> str:
+    return (
+        f"journal entry {-receipt.doc_num} (GoCardless {receipt.reference})"
+        if receipt.doc_num < 0
+        else f"receipt {receipt.doc_num}"
+    )
 
 
 def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan: Plan) -> None:
@@ -182,8 +217,8 @@ def _decide_fall(
     lane = f"customer/{one.card_code}"
     left = there.remaining
     if not memos and fall == left:
-        numbers = ", ".join(str(receipt.doc_num) for receipt, _ in receipts)
-        settle = SettleInvoice(one.doc_entry, one.doc_num, link.other, left, f"paid in SAP by receipt {numbers}")
+        numbers = ", ".join(_called(receipt) for receipt, _ in receipts)
+        settle = SettleInvoice(one.doc_entry, one.doc_num, link.other, left, f"paid in SAP by {numbers}")
         says = f"mark {link.other} as paid: invoice {one.doc_num} was paid in SAP"
         plan.intents.append(Intent(scene.name("settle", link.other), settle, lane, left, says))
         return
@@ -198,7 +233,7 @@ def _decide_fall(
             amount,
             left,
             paid_at,
-            f"paid in SAP by receipt {receipt.doc_num}",
+            f"paid in SAP by {_called(receipt)}",
         )
         name = scene.name("report-payment", f"{one.doc_entry}-{receipt.doc_entry}")
         plan.intents.append(Intent(name, report, lane, amount, f"report {amount} of invoice {one.doc_num} as paid elsewhere"))

@@ -32,7 +32,7 @@ ROLES = (
     "clearing_account",
     "fx_account",
 )
-KNOWN = ("posted", "bounced", "bounced-booked")  # states of a payout whose entry the journal knows
+KNOWN = ("posted", "bounced", "bounced-booked", "bounced-again")  # states of a payout whose entry the journal knows
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class PayoutFacts:
     payers: dict[str, Payer] = field(default_factory=dict)
     partners: dict[str, Partner] = field(default_factory=dict)
     history: dict[str, list[Part]] = field(default_factory=dict)
+    left: dict[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open
     invoices: dict[int, Invoice] = field(default_factory=dict)
     whole: dict[int, Invoice] = field(default_factory=dict)  # with their lines
     taken: dict[int, int] = field(default_factory=dict)
@@ -87,8 +88,10 @@ class PayoutFacts:
 class PayoutReader:
     """Reads for one run of the pass."""
 
-    def __init__(self, scene: Scene, name: str) -> None:
+    def __init__(self, scene: Scene, name: str, decided: dict[str, dict[str, Any]] | None = None) -> None:
+        """`decided` are decisions of a person made by this very command."""
         self.scene = scene
+        self._decided = decided or {}
         self.name = name
         self.reserved: dict[int, int] = {}  # what held payouts of this run would take
 
@@ -101,6 +104,10 @@ class PayoutReader:
             rows = (kept.data.get("items") or []) if kept else []
             return Opened(payout, [wire.item(row) for row in rows], rows, gone=not rows)
         return Opened(payout, items, rows)
+
+    def decision(self, payment: str) -> dict[str, Any] | None:
+        """Return what a person decided about a payment."""
+        return self._decided.get(payment) or self.scene.journal.decision(payment)
 
     # --- the batch ----------------------------------------------------------------------------------------------------
 
@@ -157,13 +164,15 @@ class PayoutReader:
             part = codec.decode(Part, mark.data)
             if part.key.split("/")[0] in reversed_:
                 continue  # its entry was reversed in SAP: it stands no more
+            if mark.state == "left" and part.role == "undo":
+                facts.left[mark.other] = part
             for thing in dict.fromkeys([mark.other, part.thing]):
                 facts.history.setdefault(thing, []).append(part)
 
     def _twins(self, facts: PayoutFacts) -> None:
         bounced = {
             str(mark.data.get("print")): mark
-            for state in ("bounced", "bounced-booked", "bounced-unbooked")
+            for state in ("bounced", "bounced-booked", "bounced-again", "bounced-unbooked")
             for mark in self.scene.journal.links.all_in_state("payout", state)
         }
         for one in facts.opened:
@@ -200,7 +209,7 @@ class PayoutReader:
             self._decided_only(thing, facts)
 
     def _clue(self, one: Collection, plans: dict[str, DebitPlan], facts: PayoutFacts) -> Clue:
-        decision = self.scene.journal.decision(one.id)
+        decision = self.decision(one.id)
         booked = [part for part in facts.history.get(one.id, []) if part.role == "invoice"]
         last = booked[-1].key.split("/")[0] if booked else ""
         recorded = tuple((part.doc_entry, part.amount) for part in booked if part.key.split("/")[0] == last and part.undone)
@@ -212,7 +221,7 @@ class PayoutReader:
 
     def _decided_only(self, payment: str, facts: PayoutFacts) -> None:
         """A payment that only goes back here, and that nobody booked: a person may have named its invoices."""
-        decision = self.scene.journal.decision(payment)
+        decision = self.decision(payment)
         one = self.scene.gocardless.collection(payment) if decision and decision.get("invoices") else None
         if one is not None and decision is not None:
             facts.clues[payment] = Clue(one, Payer(), decision=tuple(int(entry) for entry in decision["invoices"]))

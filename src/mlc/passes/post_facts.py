@@ -36,6 +36,7 @@ class PostFacts:
     events: list[str] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
     known: set[str] = field(default_factory=set)  # names that are held now
     dismissed: set[str] = field(default_factory=set)  # of reversals: those a person has dealt with
     seen: int = 0
@@ -91,6 +92,12 @@ class PostReader:
         entries = {entry for one in new for entry in named_entries(one, scene.rules.company)}
         entries |= {entry for one in new for entry in facts.decisions.get(one.id, [])}
         facts.invoices = scene.sap.invoices(entries) if entries else {}
+        if scene.organisation is not None:
+            for one in facts.invoices.values():
+                parts = scene.journal.links.find("part", "doc_entry", str(one.doc_entry)) if one.balance <= 0 else []
+                live = [mark.other for mark in parts if not mark.data.get("undone") and mark.state == "settled"]
+                if live:
+                    facts.debited[one.doc_entry] = ", ".join(live)
         nameless = [one for one in new if not named_entries(one, scene.rules.company)]
         for customer in dict.fromkeys(one.customer for one in nameless if one.customer):
             card = self._card(customer)

@@ -3,7 +3,7 @@
 Reads: hints (events since the last run, charges themselves where there are none to trust), the payments they speak of, SAP's
     documents under our marks, the invoices they name, receipts of the same customers around the same days.
 Decides: what to post on which invoices, what was posted already, what is held and why.
-Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../refund/...<refund>`, `.../dispute/...<dispute>`.
+Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../paid-twice/...`, `.../refund/...<refund>`, `.../dispute/...<dispute>`.
 """
 
 from __future__ import annotations
@@ -232,7 +232,8 @@ class PostPayments:
             return self._skip(
                 one, name, "currency", f"{one.id} is in {one.amount.currency}; only {scene.currency} is posted yet"
             )
-        result = match_payment(one, shelf, facts.decisions.get(one.id))
+        twice = self._paid_twice(one, facts, shelf, plan)
+        result = twice or match_payment(one, shelf, facts.decisions.get(one.id))
         if isinstance(result, NoMatch):
             result = self._unmatched(one, result, facts, shelf)
         if isinstance(result, NoMatch):
@@ -256,6 +257,28 @@ class PostPayments:
         shelf.take(result)
         plan.intents.append(self._intent(one, name, result, day, facts, shelf))
         return "posted"
+
+    def _paid_twice(self, one: Payment, facts: PostFacts, shelf: Shelf, plan: Plan) -> Match | None:
+        """Return the payment on account, and list it, where GoCardless had collected every invoice that it names."""
+        entries = named_entries(one, shelf.company)
+        invoices = [shelf.invoices[entry] for entry in entries if entry in shelf.invoices and entry in facts.debited]
+        if (
+            not entries
+            or len(invoices) != len(entries)
+            or one.id in facts.decisions
+            or len({o.card_code for o in invoices}) != 1
+        ):
+            return None
+        numbers = ", ".join(str(invoice.doc_num) for invoice in invoices)
+        by = ", ".join(dict.fromkeys(facts.debited[entry] for entry in entries))
+        card = invoices[0].card_code
+        text = f"{one.id} paid invoice {numbers}, which GoCardless had collected already ({by}); it stands on account of {card}"
+        about = {"payment": one.id, "doc_nums": [invoice.doc_num for invoice in invoices], "card_code": card}
+        name = self.scene.name("paid-twice", one.id)
+        plan.skips.append(
+            Skip(name, "paid_twice", f"{text}: refund it by hand, then dismiss this", amount=one.amount, about=about)
+        )
+        return Match(card, (), invoices[0].branch, "paid twice", text)
 
     def _unmatched(self, one: Payment, result: NoMatch, facts: PostFacts, shelf: Shelf) -> Match | NoMatch:
         """A payment that names no invoice is held, or put on account of a known customer where the configuration says so."""
@@ -294,7 +317,7 @@ class PostPayments:
         assert facts.account is not None
         success = self.scene.day_of(one.succeeded_at)
         dated = "" if day == success else f", received {success}"
-        numbers = ", ".join(str(part.doc_num) for part in match.allocations) or "on account"
+        numbers = ", ".join(str(part.doc_num) for part in match.allocations) or "account"
         after = tuple(
             After(
                 entry, facts.invoices[entry].doc_num, part.invoice, shelf.open(facts.invoices[entry]).minor,

@@ -21,7 +21,7 @@ from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.core.matching import total_text
 from mlc.core.money import Money, MoneyError, from_decimal
-from mlc.passes import customers, later_life
+from mlc.passes import customers, debtors, later_life
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.later_life import LifeFacts
 from mlc.passes.scene import Scene
@@ -52,6 +52,8 @@ class PushFacts:
     balances: dict[str, int] = field(default_factory=dict)  # Stripe customer -> balance, where one was in the way
     lives: dict[int, LifeFacts] = field(default_factory=dict)
     calm: dict[int, Held] = field(default_factory=dict)  # held, and nothing has moved since
+    mandates: dict[str, str] = field(default_factory=dict)  # CardCode -> the mandate by which GoCardless may collect
+    named: dict[int, str] = field(default_factory=dict)  # DocEntry -> the payment of GoCardless that names the invoice
     read_at: float = 0.0
     today: date = date.min
     seen: int = 0
@@ -73,12 +75,16 @@ class PushInvoices:
         self.partial = only is not None or scene.since is not None
         self._customers_read = False
         self._waiting: dict[int, list[Held]] = {}
+        self._named: dict[tuple[str, int], str] = {}
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
     def gather(self) -> Iterator[PushFacts]:
         """Yield what exists at Stripe already, then SAP's invoices page by page."""
         scene, self._customers_read = self.scene, False
+        if scene.organisation is not None:
+            debtors.catch_up(scene, NAME)
+            self._named = debtors.named_invoices(scene)
         yield from self._stripe_side()
         if self._only is not None:
             self._read_waiting()
@@ -196,6 +202,13 @@ class PushInvoices:
         scene = self.scene
         facts.invoices.update(scene.sap.invoices(fresh, whole=True))
         cards = [facts.invoices[entry].card_code for entry in fresh if entry in facts.invoices]
+        if scene.organisation is not None:
+            facts.mandates = debtors.collected_elsewhere(scene, cards) if not scene.rules.also_with_mandate else {}
+            facts.named = {
+                entry: payment
+                for entry, one in ((entry, facts.invoices[entry]) for entry in fresh if entry in facts.invoices)
+                if (payment := self._named.get(("doc_entry", entry)) or self._named.get(("doc_num", one.doc_num)))
+            }
         known = scene.journal.links.many("customer", cards)
         if not self._customers_read and len(known) < len(set(cards)):
             for plan in customers.read_new_customers(scene):
@@ -316,6 +329,10 @@ class PushInvoices:
             return self._skip(one, "installments", f"invoice {one.doc_num} is due in {one.installments} installments", balance)
         if held is not None and held.reason == "balance_differs" and held.amount == balance and self._only is None:
             return self._skip(one, held.reason, held.text, balance)
+        elsewhere = facts.named.get(one.doc_entry) or facts.mandates.get(one.card_code)
+        if elsewhere:
+            text = f"invoice {one.doc_num} of {one.card_code} is collected by GoCardless ({elsewhere}): Stripe is not asked for it too"
+            return self._skip(one, "collected_elsewhere", text, balance)
         link = facts.customers.linked.get(one.card_code)
         if link is not None and facts.balances.get(link.other):
             return self._skip(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from mlc.core import codec
 from mlc.core.clues import Balances
@@ -52,9 +53,14 @@ class ReconcilePayouts:
 
     name = NAME
 
-    def __init__(self, scene: Scene, *, only: Iterable[str] | None = None, insist: Iterable[str] = ()) -> None:
+    def __init__(
+        self, scene: Scene, *, only: Iterable[str] | None = None, insist: Iterable[str] = (),
+        decided: dict[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
         self.scene = scene
-        self.reader = PayoutReader(scene, NAME)
+        self._decided = decided or {}
+        self.reader = PayoutReader(scene, NAME, self._decided)
         self._only = set(only) if only is not None else None
         self._insist = set(insist)
         self.partial = self._only is not None or scene.since is not None
@@ -65,7 +71,7 @@ class ReconcilePayouts:
         """Yield what is new, what is not settled yet, then payouts in the order of their arrival, then what they leave to settle."""
         if self.scene.organisation is None:
             return
-        self.reader = PayoutReader(self.scene, NAME)
+        self.reader = PayoutReader(self.scene, NAME, self._decided)
         debtors.catch_up(self.scene, NAME)
         yield from settling.gather(self.scene, NAME, self._only)
         quiet, busy, cursors = self._payouts()
@@ -99,7 +105,8 @@ class ReconcilePayouts:
         waiting = {str(one.about["payout"]) for one in held if not one.dismissed}
         closed = {str(one.about["payout"]) for one in held if one.dismissed and _is_of_payout(one.name)} - (self._only or set())
         states = [
-            links.in_state("payout", state) for state in ("pending", "bounced", "bounced-booked", "bounced-unbooked", "waiting")
+            links.in_state("payout", state)
+            for state in ("pending", "bounced", "bounced-booked", "bounced-unbooked", "bounced-again", "waiting")
         ]
         wanted = self._only if self._only is not None else waiting.union(*states)
         wanted |= {
@@ -205,8 +212,7 @@ class ReconcilePayouts:
             text = (
                 f"the bank sent {payout.id} over {payout.amount} back before it was booked: nothing to book; wait for the retry"
             )
-            plan.marks.append(Mark("payout", payout.id, state="bounced-unbooked", data={"print": one.print, "items": one.rows}))
-            self._hold(one, [Problem("bounced", text, amount=payout.amount)], facts, plan)
+            self._hold(one, [Problem("bounced", text, amount=payout.amount)], facts, plan, state="bounced-unbooked")
         elif payout.id in facts.twins and facts.twin_states.get(facts.twins[payout.id]) in standing.BOUNCES:
             standing.sent_again(self.scene, facts, one, facts.twins[payout.id], facts.twin_states[facts.twins[payout.id]], plan)
         elif due:
@@ -264,12 +270,13 @@ class ReconcilePayouts:
             target = f"invoice {part.doc_num}" if part.doc_num else part.card_code or f"account {part.account}"
             rejected = f"; not taken: {'; '.join(part.rejected)}" if part.rejected else ""
             plan.notes.append((name, f"{part.thing} {part.type} -> {target} by {part.rule}: {part.evidence}{rejected}"))
-        says = f"book {payout.id}: {len(command.parts)} lines of customers, bank {payout.amount}"
+        count = len({part.thing for part in command.parts})
+        says = f"book payout {payout.id} with {count} payment{'s' if count != 1 else ''}"
         anew = payout.id in self._insist
         plan.intents.append(Intent(name, command, f"payout/{payout.id}", payout.amount, says, anew=anew))
         plan.healed += [held for held in facts.held.get(payout.id, []) if held == name or "/payout-line/" in held]
 
-    def _hold(self, one: Opened, problems: list[Problem], facts: PayoutFacts, plan: Plan) -> None:
+    def _hold(self, one: Opened, problems: list[Problem], facts: PayoutFacts, plan: Plan, state: str = "waiting") -> None:
         """Hold a payout: one item for each payment that nobody can place, or one for the whole payout."""
         payout = one.payout
         names = set()
@@ -291,7 +298,7 @@ class ReconcilePayouts:
             )
         gone = [held for held in facts.held.get(payout.id, []) if held not in names and _is_of_payout(held)]
         plan.healed += gone
-        plan.marks += [Mark("payout", payout.id, state=facts.states.get(payout.id) or "waiting"), *self._payout_marks(one)]
+        plan.marks += [Mark("payout", payout.id, state=state), *self._payout_marks(one)]
 
 
 def _is_of_payout(name: str) -> bool:

@@ -174,12 +174,8 @@ class _Desk:
         """Settle what went back with what was booked, so that the invoice itself is open again."""
         part = one.part
         old = self.facts.related.get(part.undoes)
-        if (
-            old is None
-            or old.part.card_code != part.card_code
-            or old.state == "left"
-            or (old.state == "settled" and not old.recon)
-        ):
+        known = old is not None and (bool(self._own(old)) or (old.state == "settled" and bool(old.recon)))
+        if old is None or not known or old.part.card_code != part.card_code:
             which = f" on invoice {part.doc_num}" if part.doc_num else ""
             why = f"{part.thing} went back{which}; its earlier reconciliation is not known, the debit stays open and names the invoice"
             self.plan.marks.append(Mark("part", part.key, state="left", data={"why": why}))
@@ -200,6 +196,8 @@ class _Desk:
             return
         mirrored = [OpenRow(old.trans, row, mine.minor, own=True) for row, mine in zip(old.rows, own, strict=True)]
         says = f"open invoice {one.part.doc_num} again: {one.part.thing} went back"
+        if one.part.role == "return":
+            says = f"settle {one.part.thing}, which came back, with its refund"
         self._wish([*mirrored, *own], [one, old], "back", says, cancel=old.recon)
 
     def _pair(self, old: Placed, one: Placed) -> None:

@@ -25,7 +25,7 @@ from mlc.passes.scene import Scene
 from mlc.passes.settling import Placed
 from mlc.systems.sap.entries import live, part_marks
 
-BOUNCES = ("bounced", "bounced-booked")
+BOUNCES = ("bounced", "bounced-booked", "bounced-again")
 
 
 # --- bounced payouts -------------------------------------------------------------------------------------------------
@@ -46,7 +46,10 @@ def decide_known(scene: Scene, facts: PayoutFacts, payout: Payout, state: str, p
             plan.marks.append(Mark("payout", payout.id, state="bounced"))
             plan.skips.append(_bounced(scene, facts, payout, name))
     elif payout.status == "bounced":
-        text = f"{payout.id} bounced a second time: take its money back by hand"
+        text = (
+            f"{payout.id} bounced again, or is sent again under another id: decided when that one arrives; else book it by hand"
+        )
+        plan.marks.append(Mark("payout", payout.id, state="bounced-again"))
         plan.skips.append(Skip(name, "bounced", text, amount=payout.amount, about={"payout": payout.id}))
     elif payout.status == "paid" and booked and not again:
         _wish(scene, facts, payout, 2, plan)
@@ -65,7 +68,7 @@ def sent_again(scene: Scene, facts: PayoutFacts, one: Opened, twin: str, state: 
     plan.notes.append((scene.name("reconcile-payout", one.payout.id, "gocardless"), f"{one.payout.id} is {twin} sent again"))
     plan.healed.append(old)
     if state == "bounced-booked":
-        _wish(scene, facts, one.payout, 2, plan, payout_id=twin)
+        _wish(scene, facts, one.payout, 2, plan, twin=twin)
 
 
 def _sides(scene: Scene, facts: PayoutFacts, payout: Payout, number: int) -> tuple[EntryLine, EntryLine] | str:
@@ -101,8 +104,8 @@ def _bounced(scene: Scene, facts: PayoutFacts, payout: Payout, name: str) -> Ski
     return Skip(name, "bounced", text, amount=payout.amount, about={"payout": payout.id})
 
 
-def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: Plan, payout_id: str = "") -> None:
-    ident = payout_id or payout.id
+def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: Plan, twin: str = "") -> None:
+    ident = twin or payout.id
     name = scene.name("reconcile-payout", ident, "gocardless")
     sides = _sides(scene, facts, payout, number)
     if isinstance(sides, str):
@@ -111,7 +114,7 @@ def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: P
         return
     reference = f"{ident}/bounced/1" if number == 1 else f"{ident}/paid/2"
     day = scene.today if number == 1 else payout.arrival or scene.today
-    state = "bounced-booked" if number == 1 else "posted"
+    state = "bounced-booked" if number == 1 else "resent" if twin else "posted"
     command = PostEntry(ident, reference, day, day, sides[0].memo, scene.currency, sides, states=((f"payout {ident}", state),))
     intent = Intent(
         scene.name("bounce", f"{ident}/{number}", "gocardless"), command, f"payout/{ident}", payout.amount, f"book {reference}"
@@ -165,7 +168,7 @@ def _reference(part: Part) -> str:
 
 def _read_decisions(scene: Scene, reader: PayoutReader, facts: StandingFacts) -> None:
     for one in facts.parked:
-        decision = scene.journal.decision(one.part.payment)
+        decision = reader.decision(one.part.payment)
         if not decision or not decision.get("invoices") or live(facts.batch.entries.get(_reference(one.part), [])):
             continue
         payment = scene.gocardless.collection(one.part.payment)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from mlc.sandbox.gocardless import GoCardlessService
 from mlc.sandbox.kit import Clock
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
 
-COMPANY, USER, PASSWORD, KEY = "SBODEMO", "manager", "sandbox-door-27", "sk_test_mlcsandbox"
+COMPANY, USER, PASSWORD, KEY, TOKEN = "SBODEMO", "manager", "sandbox-door-27", "sk_test_mlcsandbox", "sandbox_mlc"
 _DAY = dt.timedelta(days=1)
 _PARTNERS = [
     ("C20000", "Norma Bäckerei & Café", "buchhaltung@norma.example"),
@@ -27,13 +28,107 @@ _WORK = [
     ("Hosting", "19.90"),
 ]
 
+_DEBTORS = [
+    ("C60000", "Gärtnerei Grün", "sepa_core", None),
+    ("C70000", "Velo & Co", "sepa_core", None),
+    ("C80000", "Thames Rowing Ltd", "bacs", "GBP"),
+]
+
+
+@dataclass(slots=True)
+class Week:
+    """A week of direct debits: the mandates, what was collected, and the payment whose invoice nobody wrote yet."""
+
+    world: World
+    mandates: dict[str, str]
+    told: list[str] = field(default_factory=list)
+    payouts: list[str] = field(default_factory=list)
+    first: str = ""  # the payment that is charged back
+    late: str = ""  # the payment whose invoice comes late
+
+    @classmethod
+    def of(cls, world: World) -> Week:
+        """Write the invoices, collect them, and pay two payouts out: one in euro, one in pounds."""
+        books, organisation = world.sap.books, world.gocardless.organisation
+        for code, name in (("NORTH", "North"), ("SOUTH", "South")):
+            books.add_centre(code, name)
+        books.set_rate("GBP", Decimal("1.15"))
+        mandates = {}
+        for code, name, scheme, currency in _DEBTORS:
+            books.add_partner(code, name, email=f"{code.lower()}@example.com", **({"Currency": currency} if currency else {}))
+            customer = organisation.add_customer(name, email=f"{code.lower()}@example.com", metadata={"sap_card_code": code})
+            mandates[code] = organisation.add_mandate(customer, scheme)
+        week = cls(world, mandates)
+        both = week._collect("C60000", "300.00", ("NORTH", "200.00"), ("SOUTH", "100.00"))
+        plain = week._collect("C70000", "120.00", ("SOUTH", "120.00"), named=False)
+        week.first = both
+        week.payouts.append(organisation.pay(both, plain))
+        pounds = week._collect("C80000", "500.00", ("NORTH", "500.00"), currency="GBP", rate=Decimal("1.17"))
+        week.payouts.append(organisation.pay(pounds))
+        return week
+
+    def _collect(
+        self, card: str, amount: str, *lines: tuple[str, str], named: bool = True, currency: str | None = None, rate: Decimal | None = None
+    ) -> str:  # fmt: skip
+        """Write an invoice with a cost centre on each line, and collect it; returns the payment."""
+        books, today = self.world.sap.books, self._today()
+        rows = [(f"Service {centre}", Decimal(1), Decimal(gross), Decimal(0)) for centre, gross in lines]
+        fields = [{"CostingCode": centre} for centre, _ in lines]
+        foreign: dict[str, Any] = {"currency": currency, "rate": rate} if currency else {}
+        entry = books.add_invoice(card, rows, doc_date=today - 3 * _DAY, due_date=today, line_fields=fields, **foreign)
+        number = int(books.invoice(entry).doc_num)
+        how = "its metadata names it" if named else "nothing names it, the amount is the customer's only open one"
+        self.told.append(f"{card} pays invoice {number} over {amount} {currency or 'EUR'} by direct debit; {how}")
+        minor = int(Decimal(amount) * 100)
+        metadata = {"invoice": str(number)} if named else {}
+        return str(self.world.gocardless.organisation.collect(self.mandates[card], minor, metadata=metadata))
+
+    def go_on(self) -> list[str]:
+        """Charge the first payment back, and collect one whose invoice is not in SAP yet; returns what happened."""
+        organisation = self.world.gocardless.organisation
+        organisation.charge_back(self.first)
+        number = self._next_number()
+        self.late = str(organisation.collect(self.mandates["C70000"], 48000, metadata={"invoice": str(number)}))
+        self.payouts.append(organisation.pay(self.late))
+        return [f"C60000 has its 300.00 charged back: {self.first} is debited from the next payout",
+                f"C70000 pays 480.00 for invoice {number}, which is not in SAP yet"]  # fmt: skip
+
+    def write_the_late_invoice(self) -> int:
+        """Write the invoice that the late payment names; returns its number."""
+        today = self._today()
+        rows = [("Season service", Decimal(1), Decimal("480.00"), Decimal(0))]
+        entry = self.world.sap.books.add_invoice(
+            "C70000", rows, doc_date=today, due_date=today, line_fields=[{"CostingCode": "SOUTH"}]
+        )
+        return int(self.world.sap.books.invoice(entry).doc_num)
+
+    def _next_number(self) -> int:
+        return max(int(one.doc_num) for one in self.world.sap.books.invoices()) + 1
+
+    def _today(self) -> dt.date:
+        return dt.datetime.fromtimestamp(self.world.sap.clock.now(), dt.UTC).date()
+
+    def proof(self) -> list[dict[str, Any]]:
+        """Set each payout beside the bank line of its entry in SAP, both read from the systems' own books."""
+        rows = []
+        for ident in self.payouts:
+            payout = self.world.gocardless.organisation.read(ident)
+            entries = [one for one in self.world.sap.books.entries() if one.reference2 == ident]
+            bank = [line for one in entries for line in one.lines if line.account in ("1200", "1210")]
+            booked = sum((line.amount_fc if line.currency else line.net for line in bank), Decimal(0))
+            rows.append(
+                {"payout": ident, "currency": payout["currency"], "paid_out": Decimal(payout["amount"]) / 100, "in_sap": booked}
+            )
+        return rows
+
 
 @dataclass(slots=True)
 class World:
-    """Both systems and what was put into them."""
+    """The three systems and what was put into them."""
 
     sap: SapService
     stripe: StripeService
+    gocardless: GoCardlessService
     invoices: list[int] = field(default_factory=list)
 
     @classmethod
@@ -41,7 +136,7 @@ class World:
         """A company with four customers and nine open invoices of the last weeks, one of them partly paid already."""
         clock = clock or Clock()
         sap = SapService(clock, company=COMPANY, users={USER: PASSWORD})
-        world = cls(sap, StripeService(clock, secret_key=KEY))
+        world = cls(sap, StripeService(clock, secret_key=KEY), GoCardlessService(clock, access_token=TOKEN))
         for code, name, email in _PARTNERS:
             sap.books.add_partner(code, name, email=email)
         today = dt.datetime.fromtimestamp(clock.now(), dt.UTC).date()
@@ -101,6 +196,10 @@ class World:
 
     def _number(self, entry: int) -> int:
         return int(self.sap.books.invoice(entry).doc_num)
+
+    def collect_a_week(self) -> Week:
+        """Let other customers pay by direct debit: two currencies, two profit centres, a chargeback, an invoice that comes late."""
+        return Week.of(self)
 
     def proof(self) -> list[dict[str, Any]]:
         """Read both books and set them side by side, invoice by invoice; amounts in major units."""

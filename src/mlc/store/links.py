@@ -89,6 +89,14 @@ class Links:
                 return
             last = rows[-1]["key"]
 
+    def beginning(self, kind: str, prefix: str) -> list[Mark]:
+        """Return the links whose key begins so."""
+        rows = self._database.connection.execute(
+            "SELECT * FROM links WHERE book=? AND kind=? AND key >= ? AND key < ? ORDER BY key",
+            (self._book, kind, prefix, prefix + "\U0010ffff"),
+        )
+        return [_mark(row) for row in rows.fetchall()]
+
     def without_other(self, kind: str) -> list[str]:
         """Return the keys of a kind that are linked to nothing on the other side."""
         rows = self._database.connection.execute(

@@ -232,14 +232,22 @@ class SapReads:
     def centres(self, codes: Iterable[str]) -> list[Centre]:
         """Return the distribution rules and profit centres of these codes, whatever their dimension."""
         wanted = list(dict.fromkeys(codes))
-        found: list[Centre] = []
-        for entity, key, more in (
-            ("ProfitCenters", "CenterCode", ",EffectiveFrom,EffectiveTo"),
-            ("DistributionRules", "FactorCode", ""),
-        ):
-            rows = self._bulk(entity, f"{key},InWhichDimension,Active{more}", key, wanted, key=key)
-            found += [wire.centre(row, key) for row in rows]
-        return found
+        rows = self._bulk(
+            "ProfitCenters",
+            "CenterCode,InWhichDimension,Active,EffectiveFrom,EffectiveTo",
+            "CenterCode",
+            wanted,
+            key="CenterCode",
+        )
+        found = [wire.centre(row, "CenterCode") for row in rows]
+        missing = [code for code in wanted if all(one.code != code for one in found)]
+        try:
+            rules = list(
+                self._bulk("DistributionRules", "FactorCode,InWhichDimension,Active", "FactorCode", missing, key="FactorCode")
+            )
+        except SapRefusedError:  # not every Service Layer shows them: what is no profit centre then does not exist
+            rules = []
+        return [*found, *(wire.centre(row, "FactorCode") for row in rules)]
 
     def projects(self, codes: Iterable[str]) -> set[str]:
         """Return those of the project codes that exist and are active."""
