@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -10,7 +9,7 @@ from mlc.core.clues import Balances
 from mlc.core.commands import EntryLine, Part, PostEntry
 from mlc.core.debits import Payout
 from mlc.core.money import Money
-from mlc.core.placing import Case, Placement, Placer, Problem, unsound
+from mlc.core.placing import Case, Placer, Problem, unsound
 from mlc.core.postings import Accounts, Terms, build
 from mlc.passes.payout_facts import ROLES, Opened, PayoutFacts, rates_of
 from mlc.passes.scene import Scene
@@ -45,7 +44,7 @@ def outcome(scene: Scene, facts: PayoutFacts, one: Opened, shelf: Balances) -> O
     placed = Placer(case, shelf, rules.habits).place()
     if placed.problems:
         return Outcome(problems=placed.problems, parts=placed.parts)
-    terms = terms_of(scene, facts, payout, placed)
+    terms = terms_of(scene, facts, payout)
     if isinstance(terms, Problem):
         return Outcome(problems=[terms], parts=placed.parts)
     entry = build(payout, one.items, placed.parts, terms)
@@ -101,10 +100,10 @@ def _foreign(scene: Scene, one: Opened, facts: PayoutFacts) -> Problem | None:
     return None
 
 
-def terms_of(scene: Scene, facts: PayoutFacts, payout: Payout, placed: Placement) -> Terms | Problem:
+def terms_of(scene: Scene, facts: PayoutFacts, payout: Payout) -> Terms | Problem:
     """Return what the entry is built by, or why it cannot be: accounts, branch, rates."""
     accounts = accounts_of(scene, facts, payout)
-    branch = _branch(scene, payout, placed.parts)
+    branch = _branch(scene, payout)
     if isinstance(branch, Problem):
         return branch
     foreign = payout.amount.currency != scene.currency
@@ -132,18 +131,14 @@ def accounts_of(scene: Scene, facts: PayoutFacts, payout: Payout) -> Accounts:
     )  # fmt: skip
 
 
-def _branch(scene: Scene, payout: Payout, parts: Sequence[Part]) -> int | Problem | None:
-    """Return the branch of the whole entry: as configured for the creditor, else the one that every invoice has."""
+def _branch(scene: Scene, payout: Payout) -> int | None | Problem:
+    """Return the branch of the whole entry, which the configuration names for the creditor."""
     if not scene.ledger.branches:
         return None
     configured = scene.debits.branches.get(payout.creditor)
     if configured is not None:
         return configured
-    there = {part.branch for part in parts if part.branch is not None}
-    if len(there) == 1:
-        return there.pop()
-    which = f"its invoices are of branches {', '.join(sorted(map(str, there)))}" if there else "no invoice tells one"
-    text = f"{payout.id}: the company has branches, {which}, and gocardless.branches names none for {payout.creditor}"
+    text = f"{payout.id}: the company has branches, and gocardless.branches names none for {payout.creditor}"
     return Problem("account", text, amount=payout.amount)
 
 
