@@ -131,7 +131,7 @@ def accounts_of(scene: Scene, facts: PayoutFacts, payout: Payout) -> Accounts:
     )  # fmt: skip
 
 
-def _branch(scene: Scene, payout: Payout) -> int | None | Problem:
+def _branch(scene: Scene, payout: Payout) -> int | Problem | None:
     """Return the branch of the whole entry, which the configuration names for the creditor."""
     if not scene.ledger.branches:
         return None
