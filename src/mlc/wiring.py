@@ -124,6 +124,8 @@ class OpenTenant:
             return sap_entries.post_entry(
                 command, sap_entries.EntryRules(self._posting_rules(stored, entries=True), self.sap.entry_field)
             )
+        if isinstance(command, c.NoteMandate):
+            return sap_recipes.note_mandate(command)
         if isinstance(command, c.Reconcile):
             return sap_entries.reconcile(command)
         if isinstance(command, c.PostPayment):
@@ -317,7 +319,7 @@ def _debit_rules(tenant: Tenant) -> DebitRules | None:
     return DebitRules(
         Habits(tenant.sap.company_db, config.invoice_keys, config.invoice_pattern), config.customer_key,
         {role: _by_currency(getattr(config, role)) for role in ROLES}, Dimensions(dimensions), dict(config.branches),
-        config.on_unmatched, config.partner_payouts,
+        config.on_unmatched, config.partner_payouts, config.mandate_field or "",
     )  # fmt: skip
 
 

@@ -221,6 +221,7 @@ class GoCardless(Model):
     invoice_keys: v.TextList = ("invoice", "invoice_number", "sap_doc_num", "docnum", "docentry")
     customer_key: v.Text = "sap_card_code"
     invoice_pattern: v.Pattern = r"\b\d{4,}\b"
+    mandate_field: v.UserField | None = None
     dimensions: dict[Annotated[int, Field(ge=1, le=5)], v.Dimension] = Field(default_factory=_default_dimensions)
 
     @property

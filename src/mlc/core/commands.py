@@ -264,8 +264,19 @@ class Reconcile:
         assert all(row.minor > 0 for row in self.rows), f"{self.parts}: a row of nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class NoteMandate:
+    """The reference of a customer's mandate at GoCardless shall stand in a user field of the business partner."""
+
+    card_code: str
+    customer: str
+    field: str
+    reference: str
+
+
 Command = (
-    PostEntry
+    NoteMandate
+    | PostEntry
     | Reconcile
     | EnsureCustomer
     | UpdateCustomer
@@ -280,6 +291,7 @@ Command = (
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
+        NoteMandate,
         PostEntry,
         Reconcile,
         EnsureCustomer,

@@ -240,7 +240,8 @@ def cut(plan: Plan, limit: int) -> Plan:
 
 
 _IN_SAP = {
-    "post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice", "link-customer",
+    *("post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice"),
+    *("link-customer", "note-mandate"),
 }  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from mlc.core import codec
 from mlc.core.clues import Payer, payer_of
+from mlc.core.commands import NoteMandate
 from mlc.core.debits import Collection, DebitEvent, Debtor, Mandate
 from mlc.core.facts import Partner
-from mlc.core.intents import Mark, Plan, Skip
+from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.tiers import said
 from mlc.passes.scene import Scene, chunks
 from mlc.systems.gocardless.reads import stamp
@@ -27,6 +28,7 @@ CUSTOMERS, MANDATES, PAYMENTS, EVENTS = (
 BOUNCED = "gocardless/bounced"
 _LINKING = "sync-customers"
 _OVERLAP = timedelta(hours=1)
+_EVENTS_OVERLAP = timedelta(hours=3)  # events are made asynchronously
 _BEFORE = 60  # days before the start in which a payment that is paid out after it may have been created
 _KEPT = timedelta(days=540)  # GoCardless archives events after 18 months
 OVER = frozenset({"failed", "cancelled", "customer_approval_denied", "charged_back"})
@@ -87,9 +89,9 @@ def catch_up(scene: Scene, pass_: str) -> None:
             scene.journal.accept(plan, pass_)
 
 
-def _since(scene: Scene, cursor: str) -> str:
+def _since(scene: Scene, cursor: str, overlap: timedelta = _OVERLAP) -> str:
     kept = scene.journal.cursor(cursor)
-    return stamp(datetime.fromisoformat(kept) - _OVERLAP) if kept else ""
+    return stamp(datetime.fromisoformat(kept) - overlap) if kept else ""
 
 
 def _new_debtors(scene: Scene, now: datetime) -> Iterator[Plan]:
@@ -148,7 +150,7 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
     mandates: list[str] = []
     seen: list[str] = []
     plan = Plan(notes=notes)
-    for page in scene.gocardless.events_since(_since(scene, EVENTS) or first):
+    for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first):
         fresh = set(scene.journal.unseen([one.id for one in page]))
         for one in page:
             if one.id not in fresh or one.id in seen:
@@ -269,7 +271,7 @@ def _by_email(scene: Scene, customers: dict[str, dict[str, object]]) -> dict[str
     """Return customer -> partner where exactly one of each has the address and neither is linked yet."""
     links = scene.journal.links
     emails = {key: str(data.get("email") or "") for key, data in customers.items()}
-    alone = {key: email for key, email in emails.items() if email and len(links.find("gc-customer", "email", email)) == 1}
+    alone = {key: email for key, email in emails.items() if email and len(links.customers_with(email)) == 1}
     if not alone:
         return {}
     partners: dict[str, list[str]] = {}
@@ -324,6 +326,33 @@ def _unlinked(name: str, key: str, mark: Mark, named: str) -> Skip:
     )
     text = f"GoCardless customer {who} has an active mandate and is linked to nobody in SAP: {why}"
     return Skip(name, "no_customer", text, about={"customer": key})
+
+
+def note_mandates(scene: Scene) -> Iterator[Plan]:
+    """Bring the reference of a customer's only active mandate into a user field of the partner, where the configuration names one."""
+    field_ = scene.debits.mandate_field
+    if not field_:
+        return
+    links = scene.journal.links
+    for part in chunks((mark.key for mark in links.all_in_state("gc-customer", "linked")), 200):
+        customers = links.many("gc-customer", part)
+        mandates: dict[str, list[Mark]] = {}
+        for mark in links.of_others("mandate", part):
+            if mark.state == "active":
+                mandates.setdefault(mark.other, []).append(mark)
+        plan = Plan(seen=len(part))
+        for key, mark in customers.items():
+            only = mandates.get(key, [])
+            reference = str(only[0].data.get("reference") or "") if len(only) == 1 else ""
+            if not reference or mark.data.get("noted") == reference:
+                plan.unchanged += 1
+                continue
+            says = f"note mandate {reference} of {mark.other} in {field_}"
+            command = NoteMandate(mark.other, key, field_, reference)
+            plan.intents.append(
+                Intent(scene.name("note-mandate", key, "gocardless"), command, f"customer/{mark.other}", None, says, anew=True)
+            )
+        yield plan
 
 
 # --- what push-invoices asks -----------------------------------------------------------------------------------------

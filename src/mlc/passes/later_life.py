@@ -104,7 +104,7 @@ def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int
 def debited(scene: Scene, entry: int) -> list[Receipt]:
     """Return what GoCardless collected for an invoice and an entry of ours settled, as receipts with negative numbers."""
     found = []
-    for mark in scene.journal.links.find("part", "doc_entry", str(entry)):
+    for mark in scene.journal.links.parts_on(entry):
         if mark.state == "settled" and mark.data.get("role") == "invoice" and not mark.data.get("undone"):
             one = settling.placed(mark)
             amount = Money(one.part.amount, one.part.currency).decimal()

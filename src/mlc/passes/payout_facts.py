@@ -117,12 +117,17 @@ class PayoutReader:
         facts = PayoutFacts(opened)
         names = [scene.name("reconcile-payout", one.payout.id, "gocardless") for one in opened]
         states = scene.journal.states(names)
-        facts.refused = {one.payout.id for one, name in zip(opened, names, strict=True) if states.get(name) == "refused"}
         facts.states = {
             key: mark.state for key, mark in scene.journal.links.many("payout", [o.payout.id for o in opened]).items()
         }
         for held in scene.journal.held.all(pass_=self.name, dismissed=True):
             facts.held.setdefault(str(held.about.get("payout", "")), []).append(held.name)
+        waiting = {name for held in facts.held.values() for name in held}
+        facts.refused = {
+            one.payout.id
+            for one, name in zip(opened, names, strict=True)
+            if states.get(name) == "refused" and name not in waiting  # what was held is tried again by itself
+        }
         facts.entries = scene.sap.entries_by_reference(
             reference
             for one in opened
@@ -287,7 +292,7 @@ class PayoutReader:
                 facts.closed_by[entry] = f"receipt {receipt.doc_num}"
         for one in closed:
             by_stripe = scene.journal.links.applied_to(one.doc_entry)
-            ours = [m for m in scene.journal.links.find("part", "doc_entry", str(one.doc_entry)) if not m.data.get("undone")]
+            ours = [m for m in scene.journal.links.parts_on(one.doc_entry) if not m.data.get("undone")]
             if by_stripe:
                 facts.paid_elsewhere[one.doc_entry] = facts.closed_by[one.doc_entry] = f"Stripe payment {', '.join(by_stripe)}"
             elif ours:

@@ -94,7 +94,7 @@ class PostReader:
         facts.invoices = scene.sap.invoices(entries) if entries else {}
         if scene.organisation is not None:
             for one in facts.invoices.values():
-                parts = scene.journal.links.find("part", "doc_entry", str(one.doc_entry)) if one.balance <= 0 else []
+                parts = scene.journal.links.parts_on(one.doc_entry) if one.balance <= 0 else []
                 live = [mark.other for mark in parts if not mark.data.get("undone") and mark.state == "settled"]
                 if live:
                     facts.debited[one.doc_entry] = ", ".join(live)

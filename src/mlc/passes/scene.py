@@ -32,6 +32,7 @@ class DebitRules:
     branches: Mapping[str, int]
     on_unmatched: str = "hold"
     partner_payouts: str = "ignore"
+    mandate_field: str = ""  # a user field of the business partner that takes the mandate's reference
 
     def account(self, role: str, *keys: str) -> str:
         """Return the configured account of a role for the first of these keys that has one, "" where none has."""

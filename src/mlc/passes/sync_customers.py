@@ -52,6 +52,8 @@ class SyncCustomers:
             debtors.catch_up(scene, NAME)
             for plan in debtors.link_customers(scene):
                 yield SyncFacts(ready=plan)
+            for plan in debtors.note_mandates(scene):
+                yield SyncFacts(ready=plan)
         if scene.stripe_account is None:
             return
         since = scene.journal.cursor(_PARTNERS)

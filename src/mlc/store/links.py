@@ -109,6 +109,22 @@ class Links:
         query = "SELECT count(*) FROM links WHERE book=? AND kind=?"
         return int(self._database.connection.execute(query, (self._book, kind)).fetchone()[0])
 
+    def parts_on(self, doc_entry: int) -> list[Mark]:
+        """Return the parts of payouts' entries that stand on a document."""
+        rows = self._database.connection.execute(
+            "SELECT * FROM links WHERE book=? AND kind='part' AND json_extract(data, '$.doc_entry') = ? ORDER BY key",
+            (self._book, doc_entry),
+        )
+        return [_mark(row) for row in rows.fetchall()]
+
+    def customers_with(self, email: str) -> list[Mark]:
+        """Return the customers of GoCardless that have an e-mail address (in lower case)."""
+        rows = self._database.connection.execute(
+            "SELECT * FROM links WHERE book=? AND kind='gc-customer' AND json_extract(data, '$.email') = ? ORDER BY key LIMIT 20",
+            (self._book, email),
+        )
+        return [_mark(row) for row in rows.fetchall()]
+
     def applied_to(self, doc_entry: int) -> list[str]:
         """Return the posted payments of Stripe of which a part stands on a document."""
         query = (

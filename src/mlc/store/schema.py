@@ -16,6 +16,13 @@ def m001_first_tables(db: SqliteUtils) -> None:
             db.conn.execute(statement)
 
 
+@migrations()
+def m002_payouts(db: SqliteUtils) -> None:
+    """Make the parts of payouts quick to find by document, and customers by e-mail."""
+    db.conn.execute("CREATE INDEX links_document ON links (book, kind, json_extract(data, '$.doc_entry')) WHERE kind = 'part'")
+    db.conn.execute("CREATE INDEX links_email ON links (book, kind, json_extract(data, '$.email')) WHERE kind = 'gc-customer'")
+
+
 _FIRST = """
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, book TEXT NOT NULL, name TEXT NOT NULL, pass TEXT NOT NULL, lane TEXT NOT NULL,

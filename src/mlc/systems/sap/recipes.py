@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
-from mlc.core.commands import After, PostPayment
+from mlc.core.commands import After, NoteMandate, PostPayment
 from mlc.core.intents import Answer, Call, Done, Finder, Hold, Mark, Receipt, Recipe, Refusal, Refused
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.systems.sap import odata, wire
@@ -45,6 +45,22 @@ def post_payment(command: PostPayment, rules: PostingRules) -> Recipe:
     if wrong:
         return Hold("marker_mismatch", f"SAP booked {_number(reply.body)} differently than it was asked to: {wrong}")
     return Done(receipt_of(reply.body), posted_marks(command, reply.body))
+
+
+def note_mandate(command: NoteMandate) -> Recipe:
+    """Write one user field of a business partner; writing it twice changes nothing."""
+    path = f"BusinessPartners({odata.escaped(odata.literal(command.card_code))})"
+
+    def find() -> Finder:
+        reply = yield Call("find", "sap", "GET", path, query=(("$select", f"CardCode,{command.field}"),))
+        same = isinstance(reply, Answer) and reply.body.get(command.field) == command.reference
+        return {} if same else None
+
+    reply = yield Call("note", "sap", "PATCH", path, {command.field: command.reference}, write=True, find=find)
+    if isinstance(reply, Refusal):
+        return Refused(reply.code, reply.text)
+    mark = Mark("gc-customer", command.customer, data={"noted": command.reference})
+    return Done(Receipt("sap", "BusinessPartner", command.card_code), (mark,))
 
 
 def posted_marks(command: PostPayment, body: dict[str, Any]) -> tuple[Mark, ...]:
