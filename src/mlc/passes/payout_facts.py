@@ -234,27 +234,48 @@ class PayoutReader:
     # --- SAP's side -----------------------------------------------------------------------------------------------------
 
     def _read_invoices(self, facts: PayoutFacts) -> None:
-        scene, habits = self.scene, self.scene.debits.habits
+        """Read the invoices that are named, and every open one of those payers whose payments name none that serves."""
+        scene = self.scene
         entries: set[int] = set()
         numbers: set[int] = set()
-        for clue in facts.clues.values():
+        named: dict[str, set[tuple[str, int]]] = {}
+        for key, clue in facts.clues.items():
             entries |= {*(clue.decision or ()), *(entry for entry, _ in clue.recorded)}
-            for source in (clue.payment.metadata, clue.plan.metadata if clue.plan else ()):
-                for _, field_, number in said(dict(source), habits):
-                    (entries if field_ == "doc_entry" else numbers).add(number)
-            for text in (clue.payment.description, clue.payment.reference, clue.plan.name if clue.plan else ""):
-                numbers |= {int(token) for token in tokens_of(text, habits) if token.isdecimal() and len(token) < 10}
+            named[key] = self._named(clue)
+            numbers |= {number for field_, number in named[key] if field_ == "doc_num"} | self._told(clue)
+            entries |= {number for field_, number in named[key] if field_ == "doc_entry"}
         entries |= {part.doc_entry for parts in facts.history.values() for part in parts if part.doc_entry}
-        cards = {payer.card_code for payer in facts.payers.values() if payer.card_code}
-        facts.invoices |= scene.sap.debts(entries=entries, numbers=numbers, cards=cards)
-        strangers = {clue.payment.amount for clue in facts.clues.values() if not clue.payer.card_code and clue.decision is None}
-        if strangers:
-            self._read_equal(strangers, facts)
+        facts.invoices |= scene.sap.debts(numbers=numbers)
+        facts.invoices |= scene.sap.debts(entries=entries - facts.invoices.keys())
         facts.taken = self.taken()
         shelf = balances(scene, facts)
-        closed = [one for one in facts.invoices.values() if not one.cancelled and _is_closed(shelf, one)]
+        served = {("doc_num", one.doc_num) for one in facts.invoices.values() if not _is_closed(shelf, one)}
+        served |= {("doc_entry", one.doc_entry) for one in facts.invoices.values() if not _is_closed(shelf, one)}
+        left = [clue for key, clue in facts.clues.items() if not named[key] or not named[key] <= served]
+        facts.invoices |= scene.sap.debts(cards={clue.payer.card_code for clue in left if clue.payer.card_code})
+        strangers = {clue.payment.amount for clue in left if not clue.payer.card_code and clue.decision is None}
+        if strangers:
+            self._read_equal(strangers, facts)
+        shelf = balances(scene, facts)
+        pointed = {pair for pairs in named.values() for pair in pairs} | {("doc_num", number) for number in numbers}
+        closed = [
+            one for one in facts.invoices.values()
+            if pointed & {("doc_num", one.doc_num), ("doc_entry", one.doc_entry)} and not one.cancelled and _is_closed(shelf, one)
+        ]  # fmt: skip
         if closed:
             self._read_closing(closed, facts)
+
+    def _named(self, clue: Clue) -> set[tuple[str, int]]:
+        """Return (field, number) of every invoice that the metadata of a payment or its plan names."""
+        habits = self.scene.debits.habits
+        sources = (clue.payment.metadata, clue.plan.metadata if clue.plan else ())
+        return {(field_, number) for source in sources for _, field_, number in said(dict(source), habits)}
+
+    def _told(self, clue: Clue) -> set[int]:
+        """Return what looks like an invoice number in the free texts of a payment."""
+        texts = (clue.payment.description, clue.payment.reference, clue.plan.name if clue.plan else "")
+        tokens = (token for text in texts for token in tokens_of(text, self.scene.debits.habits))
+        return {int(token) for token in tokens if token.isdecimal() and len(token) < 10}
 
     def _read_equal(self, amounts: set[Any], facts: PayoutFacts) -> None:
         """Read every open invoice of the company page by page, and keep those that are over one of these amounts."""

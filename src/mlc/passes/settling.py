@@ -72,7 +72,12 @@ def gather(scene: Scene, pass_: str, only: set[str] | None = None) -> Iterator[S
             if mark.state == "left":
                 facts.returned.setdefault(mark.other, []).append(placed(mark))
         facts.items = scene.sap.open_items(one.part.card_code for one in facts.parts)
-        entries = {one.part.doc_entry for one in facts.parts if one.part.doc_entry}
+        named = {(one.card_code, one.document) for one in facts.items if one.source in _INVOICE}
+        entries = {
+            one.part.doc_entry
+            for one in facts.parts
+            if one.part.doc_entry and (one.part.card_code, one.part.doc_entry) not in named
+        }
         facts.invoices = scene.sap.debts(entries=entries) if entries else {}
         yield facts
 
@@ -164,11 +169,12 @@ class _Desk:
         self._wish([*own, *theirs], [one], "settled", f"close invoice {part.doc_num} with {part.thing}")
 
     def _of_invoice(self, part: Part, invoice: Invoice | None) -> list[tuple[int, int]]:
-        """Return the open rows of an invoice: by its own journal entry, else by the document SAP names as their source."""
+        """Return the open rows of an invoice: by the document SAP names as their source, else by its own journal entry."""
         mine = [key for key, one in self.rows.items() if one.card_code == part.card_code and one.amount > 0]
-        if invoice is not None and invoice.trans_num:
-            return [key for key in mine if key[0] == invoice.trans_num]
-        return [key for key in mine if self.rows[key].source in _INVOICE and self.rows[key].document == part.doc_entry]
+        found = [key for key in mine if self.rows[key].source in _INVOICE and self.rows[key].document == part.doc_entry]
+        if not found and invoice is not None and invoice.trans_num:
+            found = [key for key in mine if key[0] == invoice.trans_num]
+        return found
 
     def _take_back(self, one: Placed) -> None:
         """Settle what went back with what was booked, so that the invoice itself is open again."""
