@@ -187,10 +187,10 @@ class _Desk:
             self.plan.marks.append(Mark("part", part.key, state="left", data={"why": why}))
             self.plan.notes.append((_name(self.scene, part), why))
             return
-        if old.recon and old.state == "settled":
-            self._reopen(one, old)
-        else:
+        if self._own(old):  # never settled, or its reconciliation is cancelled already
             self._pair(old, one)
+        else:
+            self._reopen(one, old)
 
     def _reopen(self, one: Placed, old: Placed) -> None:
         """Cancel the reconciliation that closed the invoice, then settle the new debit with the old credit."""
@@ -204,7 +204,7 @@ class _Desk:
         says = f"open invoice {one.part.doc_num} again: {one.part.thing} went back"
         if one.part.role == "return":
             says = f"settle {one.part.thing}, which came back, with its refund"
-        self._wish([*mirrored, *own], [one, old], "back", says, cancel=old.recon)
+        self._wish([*mirrored, *own], [old, one], "back", says, cancel=old.recon)
 
     def _pair(self, old: Placed, one: Placed) -> None:
         """Settle two parts of ours with each other."""
@@ -237,17 +237,19 @@ class _Desk:
         return row.minor if self.rows[row.trans, row.row].amount > 0 else -row.minor
 
     def _wish(self, rows: Sequence[OpenRow], parts: Sequence[Placed], state: str, says: str, *, cancel: int = 0) -> None:
-        part = parts[-1].part if state == "back" else parts[0].part
-        newest = max(parts, key=lambda each: each.day)
+        last = parts[-1]
+        day = max(each.day for each in parts)
         for row in rows:
             if (row.trans, row.row) in self.left:
                 self.left[row.trans, row.row] -= row.minor
         self.done |= {each.part.key for each in parts}
         command = Reconcile(
-            part.card_code, newest.day, self.facts.currency, tuple(rows), tuple(each.part.key for each in parts), part.doc_num,
-            part.payment, cancel, state,
+            last.part.card_code, day, self.facts.currency, tuple(rows), tuple(each.part.key for each in parts), last.part.doc_num,
+            last.part.payment, cancel, state,
         )  # fmt: skip
-        self.plan.intents.append(Intent(_name(self.scene, newest.part), command, f"customer/{part.card_code}", None, says))
+        self.plan.intents.append(
+            Intent(_name(self.scene, last.part), command, f"customer/{last.part.card_code}", None, says, anew=True)
+        )
 
     def _skip(self, one: Placed, reason: str, text: str) -> None:
         part = one.part
