@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -143,6 +144,7 @@ class Row:
         self.fields = fields
 
 
+@cache
 def _prop(token: str) -> Prop:
     hit = _TOKEN.fullmatch(token)
     assert hit, f"bad property {token}"
