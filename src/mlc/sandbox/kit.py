@@ -86,17 +86,13 @@ def dump_json(value: Any) -> str:
     """Write JSON with Decimals as plain number literals (json alone would refuse them or go through floats)."""
     marked: list[str] = []
 
-    def literal(item: Any) -> Any:
-        if isinstance(item, Decimal):
-            marked.append(format(item, "f"))
-            return f"\x00{len(marked) - 1}\x00"
-        if isinstance(item, dict):
-            return {key: literal(inner) for key, inner in item.items()}
-        if isinstance(item, list | tuple):
-            return [literal(inner) for inner in item]
-        return item
+    def literal(item: Any) -> str:
+        if not isinstance(item, Decimal):
+            raise TypeError(f"{type(item).__name__} is no JSON")
+        marked.append(format(item, "f"))
+        return f"\x00{len(marked) - 1}\x00"
 
-    text = json.dumps(literal(value), ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=literal)
     return re.sub(r'"\\u0000(\d+)\\u0000"', lambda hit: marked[int(hit[1])], text)
 
 
