@@ -201,7 +201,8 @@ def in_a_copy(company: Company, folder: Path, work: Callable[[], None]) -> str:
             for name in ("mlc.db", "mlc.db-wal"):
                 if (company.folder / name).exists():
                     shutil.copy(company.folder / name, folder / name)
-            company.folder, company.settings = folder, Company(folder).settings
+            company.folder = folder
+            company.settings = company.settings.model_copy(update={"state": folder / "mlc.db"})
             Database.write = _WRITE
             work()
             code = 0
