@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from payouts import invoice, lines
 
 from mlc.core.facts import Line, Partner
 from mlc.core.shares import NO_CODES, Dimensions, groups, split
-from payouts import invoice, lines
 
 EXAMPLES = 200
 WEIGHTS = st.lists(st.decimals(-(10**6), 10**6, places=2), min_size=1, max_size=8)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from payouts import COMPANY, DAY, HABITS, clue, invoice, payer, plan, shelf
 
 from mlc.core.clues import Clue, Habits, Payer, Unclear, Verdict, payer_of
 from mlc.core.facts import Invoice
 from mlc.core.tiers import match
-from payouts import COMPANY, DAY, HABITS, clue, invoice, payer, plan, shelf
 
 EXAMPLES = 100
 LATER = DAY + datetime.timedelta(days=5)
@@ -151,7 +151,7 @@ def test_what_cannot_be_matched_says_why(
 
 
 def test_a_strangers_invoice_in_a_text_takes_no_money() -> None:
-    """ "Service fee 2026" neither part-pays a stranger's invoice 2026 nor closes it, whoever the payer is."""
+    """A text such as Service fee 2026 neither part-pays a stranger's invoice 2026 nor closes it, whoever the payer is."""
     theirs = invoice(6, 30000, card="C2", num=2026)
     for amount in (30000, 10000):
         found = unclear(match(clue(amount, "C1", description="Service fee 2026"), shelf(A, B, theirs), HABITS))
