@@ -24,6 +24,7 @@ ACCOUNT = "account"  # in place of an invoice number: the rest, or all, on accou
 
 def match_in(session: Session, opened: OpenTenant, wish: str, words: list[str], *, dry_run: bool) -> list[bool]:
     """Decide in one tenant; an empty answer means that nothing of the kind is held there."""
+    session.voice.asked = True
     items = opened.journal.held.search(wish)
     customers = [one for one in items if "/link-customer/" in one.name]
     if customers:

@@ -29,6 +29,7 @@ class Voice:
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: int = 0) -> None:
         self.clean: Callable[[str], str] = str  # takes out the secrets that were looked up: a system may repeat them
+        self.asked = False  # a person asked about one thing: say why it is held even if it was before
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
@@ -98,7 +99,7 @@ class Voice:
             self.emit("item", **item_fields(item), run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_})
             return
         loud = item.state != "done" or self.verbose
-        if item.state == "held" and not item.news and not self.verbose:
+        if item.state == "held" and not item.news and not self.verbose and not self.asked:
             return
         if loud and not self.quiet:
             self.say(item_line(item), _COLOURS[item.state])

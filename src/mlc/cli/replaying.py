@@ -46,6 +46,7 @@ def replay_in(
 ) -> bool:  # fmt: skip
     """Replay one thing, or all that failed or are held, in one tenant; False where nothing of it is known there."""
     wanted = Wanted()
+    session.voice.asked = wish is not None
     if wish is not None:
         _find(opened, wish, wanted, again=again)
         _one_meaning(wish, wanted)
