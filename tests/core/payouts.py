@@ -40,9 +40,9 @@ def account(role: str, **more: Any) -> Account:
     return Account(NAMES[role], NAMES[role], role, **fields)
 
 
-def accounts(*without: str, surcharge: bool = False, **instead: Account | None) -> Accounts:
+def accounts(*without: str, apart: bool = False, **instead: Account | None) -> Accounts:
     """Every account; `without` are roles that the configuration leaves out, `instead` what SAP says."""
-    left_out = {*without} if surcharge or "surcharge" in instead else {*without, "surcharge_account"}
+    left_out = {*without} if apart or "surcharge" in instead else {*without, "surcharge_account"}
     found: dict[str, Account | None] = {
         short: None if role in left_out else account(role)
         for short, role in (
@@ -184,6 +184,7 @@ class Week:
             self.paid, self.items, self.rates, payments=self.payments, clues={one.payment.id: one for one in self.clues},
             payers=self.payers, history=self.history, paid_elsewhere=self.paid_elsewhere, policy=self.policy,
             parking=NAMES["unallocated_account"], branch=self.branch,
+            reopenable={part.key for parts in self.history.values() for part in parts},
         )  # fmt: skip
         return Placer(case, shelf(*self.invoices, closed_by=self.closed_by), HABITS).place()
 

@@ -45,13 +45,13 @@ BRANCHES = st.sampled_from([None, None, 1, 2])
 @st.composite
 def entries(draw: st.DrawFn) -> PostEntry:
     """An entry that balances in each of its branches."""
-    rows: list[EntryLine] = []
+    rows, line = [], draw(st.from_type(EntryLine))
     for branch, amounts in draw(
         st.dictionaries(BRANCHES, st.lists(st.integers(1, 10**9), min_size=1, max_size=3), min_size=1)
     ).items():
         sides = [*amounts, -sum(amounts)]
-        rows += [dataclasses.replace(draw(st.from_type(EntryLine)), local=minor, branch=branch) for minor in sides]
-    plain = draw(st.builds(PostEntry, lines=st.just(tuple(rows)), parts=st.lists(st.from_type(Part), max_size=2).map(tuple)))
+        rows += [dataclasses.replace(line, local=minor, branch=branch) for minor in sides]
+    plain = draw(st.builds(PostEntry, lines=st.just(tuple(rows)), parts=st.lists(st.from_type(Part), max_size=1).map(tuple)))
     return dataclasses.replace(plain, states=tuple(draw(st.lists(st.tuples(TEXT, TEXT), max_size=2))))
 
 

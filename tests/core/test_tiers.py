@@ -21,7 +21,7 @@ LATER = DAY + datetime.timedelta(days=5)
 A, B = invoice(1, 10000), invoice(2, 5000, due=LATER)
 STRANGER, CLOSED, EURO = invoice(3, 7000, card="C2"), invoice(4, 3000, 3000), invoice(5, 2000, currency="EUR")
 BOOKS = (A, B, STRANGER, CLOSED, EURO)
-MLC = {"sap_company": COMPANY, "sap_doc_entry": "1"}
+MLC = {"sap_company": COMPANY, "sap_doc_entry": "1", "sap_doc_num": "1001"}
 
 
 def settled(found: Verdict | Unclear) -> tuple[str, list[tuple[int, int]], int]:

@@ -55,6 +55,7 @@ class Payer:
     card_code: str = ""
     evidence: str = ""
     conflict: str = ""  # two sources that name two partners
+    weak: bool = False  # known by an e-mail only
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +139,5 @@ def payer_of(
     if linked and linked in partners:
         return Payer(linked, f"linked to {linked}")
     if by_email and by_email in partners:
-        return Payer(by_email, f"e-mail {email}, which exactly one partner and one customer have")
+        return Payer(by_email, f"e-mail {email}, which exactly one partner and one customer have", weak=True)
     return Payer()

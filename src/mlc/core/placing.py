@@ -5,6 +5,7 @@ Pure: the same facts give the same parts. A payout of which one item has no plac
 
 from __future__ import annotations
 
+from collections.abc import Collection as Several
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
@@ -65,6 +66,7 @@ class Case:
     history: Mapping[str, Sequence[Part]] = field(
         default_factory=dict
     )  # payment or refund -> parts booked before, oldest first
+    reopenable: Several[str] = frozenset()  # keys of parts whose invoice opens again when they are taken back
     left: Mapping[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open when it went back
     paid_elsewhere: Mapping[int, str] = field(default_factory=dict)  # DocEntry -> what paid it at Stripe
     policy: str = "hold"
@@ -90,7 +92,7 @@ def unsound(payout: Payout, items: Sequence[PayoutItem], payments: Mapping[str, 
         return _untied(
             payout, f"{others / 100:.3f} without fees, but amount and deducted_fees are {(minor + payout.deducted) / 100:.2f}"
         )
-    for one in items:
+    for one in sorted(items, key=lambda each: (each.type, each.payment, each.refund, each.amount)):
         if one.type not in FEES and one.amount != one.amount.to_integral_value():
             return _untied(payout, f"its {one.type} of {one.thing} is {one.amount}, no whole minor unit")
         taxes = sum((tax.amount for tax in one.taxes), Decimal(0))
@@ -101,7 +103,10 @@ def unsound(payout: Payout, items: Sequence[PayoutItem], payments: Mapping[str, 
             return _untied(payout, f"{one.payment} is in {payment.amount.currency}, the payout in {payout.amount.currency}")
         if one.type == COLLECTED and payment is not None and one.amount != payment.amount.minor:
             return _untied(payout, f"{one.payment} is over {payment.amount}, its item over {one.amount / 100:.2f}")
-    for ident in {one.payment for one in items if one.type == "payment_refunded"}:
+    for one in items:
+        if (one.type in REFUNDED and one.amount > 0) or (one.type == RETURNED and one.amount < 0):
+            return _untied(payout, f"its {one.type} of {one.thing} is {one.amount / 100:.2f}, which has the wrong sign")
+    for ident in sorted({one.payment for one in items if one.type == "payment_refunded"}):
         back = -sum(one.amount for one in items if one.type == "payment_refunded" and one.payment == ident)
         if ident in payments and back > payments[ident].refunded:
             return _untied(
@@ -126,6 +131,8 @@ class Placer:
         self._live: dict[str, list[Part]] = {  # what of a payment or refund stands booked and was not taken back
             thing: [part for part in parts if not part.undone] for thing, parts in case.history.items()
         }
+        self._opens = set(case.reopenable)
+        self._returned_parts: set[str] = set()
         self._fleeting = self._collected_and_gone()
 
     def _collected_and_gone(self) -> set[str]:
@@ -145,26 +152,40 @@ class Placer:
 
     def place(self) -> Placement:
         """Return parts and problems, in an order that does not depend on that of the items."""
-        for one in sorted(self.case.items, key=self._order):
-            if one.type in FEES:
-                continue
-            if one.type == COLLECTED or (one.type in TAKEN_BACK and one.amount > 0):
-                self._collected(one)
-            elif one.type in TAKEN_BACK:
-                self._taken_back(one)
-            elif one.type in REFUNDED:
-                self._refunded(one)
-            elif one.type == RETURNED:
-                self._returned(one)
+        moving: dict[str, list[PayoutItem]] = {}
+        for one in self.case.items:
+            if one.type == COLLECTED or one.type in TAKEN_BACK:
+                moving.setdefault(one.payment, []).append(one)
+        for items in moving.values():
+            items.sort(key=lambda one: (one.amount, one.type))
+        order = sorted(moving, key=self._when)
+        for payment in order:  # what was booked goes back first: its invoices are open again for whoever pays them here
+            if self._booked(payment) and moving[payment][0].amount < 0:
+                self._taken_back(moving[payment].pop(0))
+        for payment in order:
+            self._by_turns(payment, moving[payment])
+        others = sorted(self.case.items, key=lambda one: (one.payment, one.refund, one.mandate, one.type, one.amount))
+        for one in [item for item in others if item.type in REFUNDED]:
+            self._refunded(one)
+        for one in [item for item in others if item.type == RETURNED]:
+            self._returned(one)
         return self.done
 
-    def _order(self, one: PayoutItem) -> tuple[object, ...]:
-        payment = self.case.payments.get(one.payment)
-        when = str(payment.charged or payment.created) if payment else ""
-        gone_first = (
-            one.amount > 0 if self._booked(one.payment) else one.amount < 0
-        )  # first what was booked goes, then it comes again
-        return when, one.payment, one.refund, gone_first, one.type, one.amount
+    def _when(self, payment: str) -> tuple[str, str]:
+        known = self.case.payments.get(payment)
+        return (str(known.charged or known.created) if known else ""), payment
+
+    def _by_turns(self, payment: str, items: list[PayoutItem]) -> None:
+        """A payment is collected and taken back by turns, however often; whichever can be next is next."""
+        minus, plus = [one for one in items if one.amount < 0], [one for one in items if one.amount >= 0]
+        while plus or minus:
+            before = len(self.done.problems)
+            if minus and (self._booked(payment) or not plus):
+                self._taken_back(minus.pop(0))
+            else:
+                self._collected(plus.pop(0))
+            if len(self.done.problems) > before:
+                return  # one reason is enough: the rest of this payment depends on it
 
     # --- collected ----------------------------------------------------------------------------------------------------
 
@@ -222,12 +243,15 @@ class Placer:
         if self.case.rates.rate is None:
             return amount.minor
         one = self.shelf.invoices[doc_entry]
-        open_fc = one.total_fc - one.paid_fc
-        open_local = (one.total - one.paid) * 100
-        taken = Decimal(self.shelf.taken.get(doc_entry, 0))
-        upto = (taken + amount.minor) / (open_fc * 100) * open_local
-        before = taken / (open_fc * 100) * open_local
-        return int(upto.quantize(Decimal(1), rounding=ROUND_HALF_UP)) - int(before.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+        whole, begun = one.total - one.paid, one.total_fc - one.paid_fc
+        if begun <= 0:  # closed, and opened again by this very entry
+            whole, begun = one.total, one.total_fc
+        taken = max(0, self.shelf.taken.get(doc_entry, 0))
+        upto, before = (
+            (Decimal(minor) / (begun * 100) * whole * 100).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+            for minor in (taken + amount.minor, taken)
+        )
+        return int(upto - before)
 
     def _unclear(self, one: PayoutItem, clue: Clue, result: Unclear) -> None:
         case = self.case
@@ -275,6 +299,9 @@ class Placer:
             self._by_word(one) if not booked else self._unlike(one, booked)
             return
         gone = {part.key for part in booked}
+        for part in booked:
+            if part.role == "invoice" and part.key in self._opens and part.payment not in self._fleeting:
+                self.shelf.take(part.doc_entry, -part.amount)
         self._live[one.payment] = [part for part in self._live[one.payment] if part.key not in gone]
         for part in booked:
             self._add(
@@ -312,43 +339,64 @@ class Placer:
 
     def _refunded(self, one: PayoutItem) -> None:
         """A refund is debited to whoever the payment, or the mandate, belongs to; it clears against a credit memo if there is one."""
-        booked = [part for part in self.case.history.get(one.payment, []) if part.amount > 0] if one.payment else []
-        booked += [part for part in self.done.parts if one.payment and part.payment == one.payment and part.amount > 0]
+        booked = self._booked(one.payment) if one.payment else []
+        booked = booked or [part for part in self.case.history.get(one.payment, []) if one.payment and part.amount > 0]
         clue = self.case.clues.get(one.payment)
         if booked:
-            last = booked[-1]
-            card, account, branch, where = last.card_code, last.account, last.branch, f"{one.payment} was booked by {last.key}"
-            numbers = {part.doc_num for part in booked if part.key.split("/")[0] == last.key.split("/")[0]}
-            number = numbers.pop() if len(numbers) == 1 else 0
+            self._refund_parts(one, booked)
         elif one.type == "refund" or not one.payment:
             payer = self.case.payers.get(one.mandate, Payer())
-            card, account, branch, where, number = payer.card_code, "", None, payer.evidence, 0
-            if not card and self.case.policy == "park":
-                account = self.case.parking
+            parked = self.case.parking if not payer.card_code and self.case.policy == "park" else ""
+            if payer.card_code or parked:
+                self._add(
+                    one,
+                    "refund",
+                    int(one.amount),
+                    card_code=payer.card_code,
+                    account=parked,
+                    rule="mandate",
+                    evidence=payer.evidence,
+                )
+                return
+            text = f"{self.case.payout.id} refunds {-one.amount / 100:.2f} by {one.thing}, and its customer is linked to nobody in SAP"
+            amount = Money(int(-one.amount), self.case.payout.amount.currency)
+            self.done.problems.append(Problem("no_customer", text, one.thing, amount=amount))
         elif clue is not None and clue.decision and clue.decision[0] in self.shelf.invoices:
             invoice = self.shelf.invoices[clue.decision[0]]
-            card, account, branch, where = invoice.card_code, "", invoice.branch, "a person's decision"
-            number = invoice.doc_num
+            self._add(one, "refund", int(one.amount), card_code=invoice.card_code, branch=invoice.branch, doc_num=invoice.doc_num,
+                      rule="R1", evidence="a person's decision")  # fmt: skip
         else:
             self._by_word(one)
-            return
-        if not card and not account:
-            text = f"{self.case.payout.id} refunds {-one.amount / 100:.2f} by {one.thing}, and its customer is linked to nobody in SAP"
-            self.done.problems.append(
-                Problem("no_customer", text, one.thing, amount=Money(int(-one.amount), self.case.payout.amount.currency))
-            )
-            return
-        self._add(one, "refund", int(one.amount), card_code=card, account=account, branch=branch, doc_num=number, rule="recorded",
-                  evidence=where)  # fmt: skip
+
+    def _refund_parts(self, one: PayoutItem, booked: Sequence[Part]) -> None:
+        """Take a refund from where the payment stands: first what nobody explained, then what is on account, then its invoices."""
+        rank = {"parked": 0, "account": 1}
+        homes: dict[tuple[str, str], list[Part]] = {}
+        for part in sorted(booked, key=lambda each: rank.get(each.role, 2)):
+            homes.setdefault((part.card_code, part.account), []).append(part)
+        left = -int(one.amount)
+        for number, ((card, account), parts) in enumerate(homes.items(), 1):
+            back = [p for p in [*self.case.history.get(one.payment, []), *self.done.parts] if p.payment == one.payment]
+            gone = sum(p.amount for p in back if p.role in ("refund", "return") and (p.card_code, p.account) == (card, account))
+            takes = left if number == len(homes) else min(left, max(0, sum(part.amount for part in parts) + gone))
+            if takes > 0:
+                numbers = {part.doc_num for part in parts}
+                self._add(
+                    one, "refund", -takes, card_code=card, account=account, branch=parts[-1].branch, rule="recorded",
+                    doc_num=numbers.pop() if len(numbers) == 1 else 0, evidence=f"{one.payment} was booked by {parts[-1].key}",
+                )  # fmt: skip
+                left -= takes
 
     def _returned(self, one: PayoutItem) -> None:
         """A refund that did not arrive: back onto the customer it was taken from."""
         booked = [part for part in self._live.get(one.refund, []) if part.role == "refund"]
         booked += [part for part in self.done.parts if part.thing == one.refund and part.role == "refund"]
+        booked = [part for part in booked if part.key not in self._returned_parts]
         if sum(-part.amount for part in booked) != one.amount or not one.refund:
             text = f"{self.case.payout.id} returns {one.amount / 100:.2f} of refund {one.refund}, and no booking of it is known"
             self.done.problems.append(Problem("original_not_found", text, one.payment or one.refund))
             return
+        self._returned_parts |= {part.key for part in booked}
         for part in booked:
             self._add(one, "return", -part.amount, local=-part.local, card_code=part.card_code, account=part.account,
                       doc_num=part.doc_num, branch=part.branch, undoes=part.key, rule="recorded",
@@ -367,6 +415,7 @@ class Placer:
         self.done.parts.append(part)
         if minor > 0 and role != "return":
             self._live.setdefault(one.payment, []).append(part)
+            self._opens.add(part.key)
         return part
 
 

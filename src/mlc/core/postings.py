@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from mlc.core.commands import EntryLine, Part, PostEntry
 from mlc.core.debits import FEES, Payout, PayoutItem
@@ -72,8 +73,8 @@ def fees_of(payout: Payout, items: Sequence[PayoutItem], local: str, *, surcharg
     surcharge = -sum((one.amount for one in apart), Decimal(0)) + sum((_tax(one) for one in apart), Decimal(0))
     rounded_vat, rounded_surcharge = -_whole(vat), _whole(surcharge)
     net = payout.deducted - rounded_vat - rounded_surcharge
-    exact = -sum((one.amount for one in items if one.type in FEES), Decimal(0)) + vat - surcharge
-    if abs(net - exact) > 1:
+    exact = -sum((one.amount for one in items if one.type in FEES), Decimal(0)) + vat
+    if abs(net + rounded_surcharge - exact) > 1:
         text = f"{payout.id}: fees come to {net / 100:.2f} as the figure that balances, and to {exact / 100:.3f} by its items"
         return Problem("does_not_tie", text)
     owed = [tax for one in items for tax in one.taxes if tax.destination_currency == local != payout.amount.currency]
@@ -100,7 +101,7 @@ def _whole(amount: Decimal) -> int:
 
 def build(payout: Payout, items: Sequence[PayoutItem], parts: Sequence[Part], terms: Terms) -> PostEntry | Problem:
     """Return the entry of a payout, or why there can be none."""
-    fees = fees_of(payout, items, terms.local, surcharges_apart=terms.accounts.surcharge is not None)
+    fees = fees_of(payout, items, terms.local, surcharges_apart=bool(terms.accounts.names.get("surcharge_account")))
     if isinstance(fees, Problem):
         return fees
     missing = _missing(fees, parts, terms)
@@ -135,11 +136,13 @@ def _missing(fees: Fees, parts: Sequence[Part], terms: Terms) -> str:
     """Name the first account that is needed and cannot be posted to; nothing is left out silently."""
     accounts = terms.accounts
     wanted: list[tuple[str, Account | None]] = [("bank_account", accounts.bank)]
-    if fees.net or fees.surcharge:
+    if fees.net:
         wanted.append(("fee_account", accounts.fee))
+    if fees.surcharge:
+        wanted.append(("surcharge_account", accounts.surcharge))
     if fees.vat:
         wanted.append(("vat_account", accounts.vat))
-    if any(part.role == "parked" for part in parts):
+    if any(part.account for part in parts):
         wanted.append(("unallocated_account", accounts.parking))
     for role, account in wanted:
         told = unusable(role, account, accounts.names.get(role, ""))
@@ -266,9 +269,11 @@ def _exchange_line(payout: Payout, off: int, terms: Terms) -> EntryLine | Proble
 
 
 def two_lines(
-    payout: Payout, reference2: str, day: date, debit: EntryLine, credit: EntryLine, memo: str, local: str, **more: object
+    reference2: str, day: date, sides: tuple[str, str], minor: int, words: str, local: str, branch: int | None, **more: Any
 ) -> PostEntry:
-    """Return an entry of two lines: a bounce, its end, a parked line allocated, a difference of VAT."""
-    return PostEntry(
-        payout.id, reference2, day, day, memo[:_MEMO], local, (debit, credit), **more  # type: ignore[arg-type]
-    )  # fmt: skip
+    """Return an entry of two lines, debit then credit: a bounce, its end, a difference of VAT (`minor` may be negative)."""
+    lines = tuple(
+        EntryLine(minor if debit else -minor, account, memo=words[:_MEMO], branch=branch, title=words)
+        for account, debit in zip(sides, (True, False), strict=True)
+    )
+    return PostEntry(reference2.split("/", 1)[0], reference2, day, day, words[:_MEMO], local, lines, **more)

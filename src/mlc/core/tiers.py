@@ -51,8 +51,9 @@ def _match(clue: Clue, shelf: Balances, habits: Habits) -> Verdict | Unclear:
 
 def _by_decision(clue: Clue, shelf: Balances) -> Verdict | Unclear:
     assert clue.decision is not None
-    invoices = [shelf.invoices[entry] for entry in clue.decision if entry in shelf.invoices]
-    if len(invoices) != len(clue.decision):
+    named = list(dict.fromkeys(clue.decision))
+    invoices = [shelf.invoices[entry] for entry in named if entry in shelf.invoices]
+    if len(invoices) != len(named):
         return Unclear("no_open_invoice", f"{clue.payment.id}: SAP has no invoice of those that were named")
     if not invoices:
         card = clue.payer.card_code
@@ -72,7 +73,7 @@ def _named(clue: Clue, shelf: Balances, habits: Habits) -> Verdict | Unclear | N
     for rule, where, data in sources:
         invoices: list[Invoice] = []
         for told, field_, value in said(data, habits):
-            hits = [one for one in shelf.invoices.values() if getattr(one, field_) == value and not one.cancelled]
+            hits = _candidates(shelf, field_, value)
             if field_ == "doc_entry" and told.startswith("sap_doc_entry"):
                 wrong = _untrusted(data, hits)
                 if wrong:
@@ -108,14 +109,31 @@ def said(data: Mapping[str, str], habits: Habits) -> list[tuple[str, str, int]]:
     for key in habits.keys:
         for part in _SEPARATORS.split(data.get(key, "")):
             text = part.strip()
-            if text.isdecimal() and len(text) < 19:
+            if text.isdecimal() and len(text) < 19 and text == str(int(text)):
                 found.setdefault(("doc_entry" if key.lower() == "docentry" else "doc_num", int(text)), f"{key}={text}")
     return [(told, field_, number) for (field_, number), told in found.items()]
+
+
+def _candidates(shelf: Balances, field_: str, value: int) -> list[Invoice]:
+    """Return the invoices of a number, those that are open where any is: DocNum is unique per series only."""
+    hits = [one for one in shelf.invoices.values() if getattr(one, field_) == value and not one.cancelled]
+    hits.sort(key=lambda one: one.doc_entry)
+    return [one for one in hits if _left(shelf, one) > 0] or hits
+
+
+def _left(shelf: Balances, one: Invoice) -> int:
+    """Return what is open, 0 where the figure is of no known currency."""
+    try:
+        return shelf.open(one).minor
+    except MoneyError:
+        return 0
 
 
 def _untrusted(data: Mapping[str, str], hits: Sequence[Invoice]) -> str:
     """A DocEntry is trusted only with the number and customer that stand beside it: a restored company reuses entries."""
     one = hits[0] if hits else None
+    if one is not None and not data.get("sap_doc_num", "").strip():
+        return "without the sap_doc_num that belongs to it"
     for key, value in (("sap_doc_num", one and one.doc_num), ("sap_card_code", one and one.card_code)):
         there = data.get(key, "").strip()
         if one is not None and there and there != str(value):
@@ -127,7 +145,8 @@ def _contradicted(clue: Clue, invoices: Sequence[Invoice]) -> str:
     """Say where the payer is known to be somebody else than whose invoice it is."""
     if clue.payer.conflict:
         return clue.payer.conflict
-    strangers = [one for one in invoices if clue.payer.card_code and one.card_code != clue.payer.card_code]
+    known = clue.payer.card_code if not clue.payer.weak else ""  # an e-mail alone contradicts nobody's metadata
+    strangers = [one for one in invoices if known and one.card_code != known]
     if not strangers:
         return ""
     return f"the payer is {clue.payer.card_code} ({clue.payer.evidence}) and invoice {strangers[0].doc_num} is of {strangers[0].card_code}"
@@ -138,7 +157,10 @@ def _by_record(clue: Clue, shelf: Balances) -> Verdict | None:
     if sum(minor for _, minor in clue.recorded) != clue.payment.amount.minor:
         return None
     claims = []
+    wanted: dict[int, int] = {}
     for entry, minor in clue.recorded:
+        wanted[entry] = wanted.get(entry, 0) + minor
+    for entry, minor in wanted.items():
         one = shelf.invoices.get(entry)
         if one is None or shelf.open(one).currency != clue.payment.amount.currency or shelf.open(one).minor < minor:
             return None
@@ -160,10 +182,14 @@ def _told(clue: Clue, shelf: Balances, habits: Habits) -> Verdict | Unclear | No
     ):  # fmt: skip
         tokens = tokens_of(text, habits)
         hits = [one for one in shelf.invoices.values() if str(one.doc_num) in tokens and not one.cancelled]
+        hits.sort(key=lambda one: one.doc_entry)
         mine = [one for one in hits if one.card_code == clue.payer.card_code]
-        open_ = sorted((one for one in hits if shelf.open(one).minor > 0), key=lambda one: one.doc_entry)
+        owing = [one for one in hits if _left(shelf, one) > 0]
+        open_ = [one for one in owing if shelf.open(one).currency == clue.payment.amount.currency]
         evidence = f"{where} {text!r}"
         if not open_:
+            if len(mine) == 1 and mine[0] in owing:
+                return _other_currency(clue, mine[0], shelf.open(mine[0]))
             if len(mine) == 1:
                 return _closed(clue, shelf, mine, f"its {evidence}")
             continue
@@ -171,8 +197,6 @@ def _told(clue: Clue, shelf: Balances, habits: Habits) -> Verdict | Unclear | No
             return Unclear("ambiguous", f"{clue.payment.id}: its {evidence} names {len(open_)} open invoices", _numbers(open_))
         one = open_[0]
         left = shelf.open(one)
-        if left.currency != clue.payment.amount.currency:
-            return _other_currency(clue, one, left)
         once = tokens.count(str(one.doc_num)) == 1
         if once and one.card_code == clue.payer.card_code and left == clue.payment.amount:
             return _allocate(clue, shelf, [one], rule, f"{evidence} -> invoice {one.doc_num}, {clue.payer.evidence}")
@@ -190,7 +214,13 @@ def tokens_of(text: str, habits: Habits) -> list[str]:
     """Return what looks like an invoice number in a free text, as often as it stands there."""
     if not text:
         return []
-    return [hit[0] for hit in re.finditer(habits.pattern, text) if len(hit[0]) >= _SHORTEST]
+    found = []
+    for hit in re.finditer(habits.pattern, text):
+        around = text[max(0, hit.start() - 1) : hit.start()] + text[hit.end() : hit.end() + 1]
+        number = hit[1] if hit.re.groups and hit[1] else hit[0]  # a pattern may name its number by a group: INV-(\\d+)
+        if not any(one.isalnum() for one in around) and len(number) >= _SHORTEST:
+            found.append(number)
+    return found
 
 
 # --- R6 to R10: amounts ----------------------------------------------------------------------------------------------
@@ -259,7 +289,10 @@ def _by_company(clue: Clue, shelf: Balances) -> Unclear:
 def _nothing(clue: Clue, shelf: Balances, who: str) -> Unclear:
     amount = clue.payment.amount
     others = [one for one in shelf.invoices.values() if one.card_code == clue.payer.card_code and not one.cancelled]
-    foreign = [one for one in others if (left := shelf.open(one)).minor > 0 and left.currency != amount.currency]
+    foreign = sorted(
+        (one for one in others if _left(shelf, one) > 0 and shelf.open(one).currency != amount.currency),
+        key=lambda one: one.doc_entry,
+    )
     own = _own(clue, shelf)
     if not own and foreign:
         return _other_currency(clue, foreign[0], shelf.open(foreign[0]))

@@ -38,7 +38,8 @@ def outcome(scene: Scene, facts: PayoutFacts, one: Opened, shelf: Balances) -> O
     rules = scene.debits
     bank_currency = payout.exchange.currency if payout.exchange is not None else payout.amount.currency
     case = Case(
-        payout, one.items, rates_of(payout, facts, scene.currency), facts.payments, facts.clues, facts.payers, facts.history, facts.left,
+        payout, one.items, rates_of(payout, facts, scene.currency), facts.payments, facts.clues, facts.payers, facts.history,
+        facts.reopenable, facts.left,
         facts.paid_elsewhere, rules.on_unmatched, _code(facts, rules.account("unallocated_account", bank_currency)),
     )  # fmt: skip
     placed = Placer(case, shelf, rules.habits).place()

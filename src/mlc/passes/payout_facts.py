@@ -65,6 +65,7 @@ class PayoutFacts:
     payers: dict[str, Payer] = field(default_factory=dict)
     partners: dict[str, Partner] = field(default_factory=dict)
     history: dict[str, list[Part]] = field(default_factory=dict)
+    reopenable: set[str] = field(default_factory=set)  # keys of parts whose invoice opens again when they are taken back
     left: dict[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open
     invoices: dict[int, Invoice] = field(default_factory=dict)
     whole: dict[int, Invoice] = field(default_factory=dict)  # with their lines
@@ -169,6 +170,8 @@ class PayoutReader:
             part = codec.decode(Part, mark.data)
             if part.key.split("/")[0] in reversed_:
                 continue  # its entry was reversed in SAP: it stands no more
+            if mark.state == "open" or (mark.state == "settled" and mark.data.get("recon")):
+                facts.reopenable.add(mark.key)
             if mark.state == "left" and part.role == "undo":
                 facts.left[mark.other] = part
             for thing in dict.fromkeys([mark.other, part.thing]):

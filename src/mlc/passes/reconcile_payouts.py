@@ -15,7 +15,7 @@ from typing import Any
 
 from mlc.core import codec
 from mlc.core.clues import Balances
-from mlc.core.commands import PostEntry
+from mlc.core.commands import PostEntry, Reconcile
 from mlc.core.debits import Payout
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
@@ -63,6 +63,7 @@ class ReconcilePayouts:
         self.reader = PayoutReader(scene, NAME, self._decided)
         self._only = set(only) if only is not None else None
         self._insist = set(insist)
+        self._reopened = False
         self.partial = self._only is not None or scene.since is not None
 
     # --- gather -----------------------------------------------------------------------------------------------------
@@ -90,6 +91,8 @@ class ReconcilePayouts:
         yield Plan(cursors=cursors)
         yield from standing.gather(self.scene, self.reader, self._only)
         yield from settling.gather(self.scene, NAME, self._only)
+        if self._reopened:  # what waited for an invoice to be open again
+            yield from settling.gather(self.scene, NAME, self._only)
 
     def _payouts(self) -> tuple[Standing, list[Payout], dict[str, str]]:
         """Return the payouts that only need a word, and those that need reading."""
@@ -169,7 +172,11 @@ class ReconcilePayouts:
         if isinstance(facts, Plan):
             return facts
         if isinstance(facts, SettleFacts):
-            return settling.decide(self.scene, facts)
+            plan = settling.decide(self.scene, facts)
+            self._reopened = self._reopened or any(
+                isinstance(one.command, Reconcile) and one.command.cancel for one in plan.intents
+            )
+            return plan
         if isinstance(facts, StandingFacts):
             return standing.decide(self.scene, facts)
         if isinstance(facts, Standing):

@@ -86,7 +86,7 @@ def decide(scene: Scene, facts: SettleFacts) -> Plan:
     """Turn a batch into reconciliations; what one takes of a row is not there for the next."""
     plan = Plan(seen=len(facts.parts))
     desk = _Desk(scene, facts, plan)
-    for one in sorted(facts.parts, key=lambda each: (each.day, each.part.key)):
+    for one in sorted(facts.parts, key=lambda each: (each.part.role not in ("undo", "return"), each.day, each.part.key)):
         before = len(plan.skips)
         desk.settle(one)
         name = _name(scene, one.part)
@@ -107,6 +107,7 @@ class _Desk:
         self.rows = {(one.trans, one.row): one for one in facts.items}
         self.left = {key: self._minor(one) for key, one in self.rows.items()}
         self.done: set[str] = set()
+        self.reopening: set[int] = set()  # invoices that this very plan opens again
 
     def _minor(self, one: OpenItem) -> int:
         try:
@@ -160,6 +161,9 @@ class _Desk:
             takes = min(need - sum(row.minor for row in theirs), self.left[key])
             if takes > 0:
                 theirs.append(OpenRow(*key, takes))
+        if sum(row.minor for row in theirs) != need and part.doc_entry in self.reopening:
+            self.plan.unchanged += 1  # once it is open again
+            return
         if sum(row.minor for row in theirs) != need or need <= 0:
             there = Money(sum(row.minor for row in theirs), self.facts.currency)
             text = f"{part.thing} of {part.key.split('/')[0]} is booked for {part.card_code}, but on invoice {part.doc_num} only {there}"
@@ -200,6 +204,7 @@ class _Desk:
                 Mark("part", one.part.key, state="left", data={"why": "its lines are not those of the booking"})
             )
             return
+        self.reopening.add(old.part.doc_entry)
         mirrored = [OpenRow(old.trans, row, mine.minor, own=True) for row, mine in zip(old.rows, own, strict=True)]
         says = f"open invoice {one.part.doc_num} again: {one.part.thing} went back"
         if one.part.role == "return":

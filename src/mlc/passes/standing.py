@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mlc.core.clues import Clue, Payer, Unclear
-from mlc.core.commands import EntryLine, Part, PostEntry
+from mlc.core.commands import Part, PostEntry
 from mlc.core.debits import Collection, Payout
 from mlc.core.facts import Booked
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.money import Money, from_decimal
 from mlc.core.placing import Problem, Rates
-from mlc.core.postings import Accounts, Fees, Terms, fees_of, part_lines, unusable
+from mlc.core.postings import Accounts, Fees, Terms, fees_of, part_lines, two_lines, unusable
 from mlc.core.tiers import match
 from mlc.passes import settling
 from mlc.passes.payout_case import accounts_of
@@ -71,8 +71,8 @@ def sent_again(scene: Scene, facts: PayoutFacts, one: Opened, twin: str, state: 
         _wish(scene, facts, one.payout, 2, plan, twin=twin)
 
 
-def _sides(scene: Scene, facts: PayoutFacts, payout: Payout, number: int) -> tuple[EntryLine, EntryLine] | str:
-    """Return the two lines of a bounce (1) or of its end (2): bank against clearing."""
+def _entry(scene: Scene, facts: PayoutFacts, payout: Payout, ident: str, number: int, state: str) -> PostEntry | str:
+    """Return the entry of a bounce (1) or of its end (2), bank against clearing; or why there can be none."""
     accounts = accounts_of(scene, facts, payout)
     for role, account in (("clearing_account", accounts.clearing), ("bank_account", accounts.bank)):
         told = unusable(role, account, accounts.names.get(role, ""))
@@ -81,25 +81,26 @@ def _sides(scene: Scene, facts: PayoutFacts, payout: Payout, number: int) -> tup
     fx = payout.exchange
     if payout.amount.currency != scene.currency and (fx is None or fx.amount is None or fx.currency != scene.currency):
         return f"it is in {payout.amount.currency}: book it by hand"
-    minor = fx.amount if fx is not None and fx.amount is not None else payout.amount.minor
     assert accounts.clearing is not None
     assert accounts.bank is not None
-    branch = scene.debits.branches.get(payout.creditor) if scene.ledger.branches else None
+    minor = fx.amount if fx is not None and fx.amount is not None else payout.amount.minor
     there, bank = accounts.clearing.code, accounts.bank.code
-    debit, credit = (there, bank) if number == 1 else (bank, there)
-    words = f"GoCardless {payout.id} {'bounced' if number == 1 else 'paid after all'}"
-    return (
-        EntryLine(minor, debit, memo=words, branch=branch, title=words),
-        EntryLine(-minor, credit, memo=words, branch=branch, title=words),
-    )
+    branch = scene.debits.branches.get(payout.creditor) if scene.ledger.branches else None
+    words = f"GoCardless {ident} {'bounced' if number == 1 else 'paid after all'}"
+    return two_lines(
+        f"{ident}/bounced/1" if number == 1 else f"{ident}/paid/2",
+        scene.today if number == 1 else payout.arrival or scene.today,
+        (there, bank) if number == 1 else (bank, there), minor, words, scene.currency, branch, states=((f"payout {ident}", state),),
+    )  # fmt: skip
 
 
 def _bounced(scene: Scene, facts: PayoutFacts, payout: Payout, name: str) -> Skip:
-    sides = _sides(scene, facts, payout, 1)
-    if isinstance(sides, str):
-        take = f"its entry would be Dr clearing, Cr bank, but {sides}"
+    entry = _entry(scene, facts, payout, payout.id, 1, "bounced-booked")
+    if isinstance(entry, str):
+        take = f"its entry would be Dr clearing, Cr bank, but {entry}"
     else:
-        take = f"it would take Dr {sides[0].account} {payout.amount}, Cr {sides[1].account} {payout.amount} as {payout.id}/bounced/1"
+        debit, credit = entry.lines
+        take = f"it would take Dr {debit.account} {payout.amount}, Cr {credit.account} {payout.amount} as {entry.reference2}"
     text = f"the bank sent {payout.id} over {payout.amount} back; {take}; wait for the retry, or book it: mlc replay {payout.id} --again"
     return Skip(name, "bounced", text, amount=payout.amount, about={"payout": payout.id})
 
@@ -107,19 +108,13 @@ def _bounced(scene: Scene, facts: PayoutFacts, payout: Payout, name: str) -> Ski
 def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: Plan, twin: str = "") -> None:
     ident = twin or payout.id
     name = scene.name("reconcile-payout", ident, "gocardless")
-    sides = _sides(scene, facts, payout, number)
-    if isinstance(sides, str):
-        about = {"payout": ident}
-        plan.skips.append(Skip(name, "account", f"{ident}: {sides}", amount=payout.amount, about=about))
-        return
-    reference = f"{ident}/bounced/1" if number == 1 else f"{ident}/paid/2"
-    day = scene.today if number == 1 else payout.arrival or scene.today
     state = "bounced-booked" if number == 1 else "resent" if twin else "posted"
-    command = PostEntry(ident, reference, day, day, sides[0].memo, scene.currency, sides, states=((f"payout {ident}", state),))
-    intent = Intent(
-        scene.name("bounce", f"{ident}/{number}", "gocardless"), command, f"payout/{ident}", payout.amount, f"book {reference}"
-    )
-    plan.intents.append(intent)
+    command = _entry(scene, facts, payout, ident, number, state)
+    if isinstance(command, str):
+        plan.skips.append(Skip(name, "account", f"{ident}: {command}", amount=payout.amount, about={"payout": ident}))
+        return
+    wish = scene.name("bounce", f"{ident}/{number}", "gocardless")
+    plan.intents.append(Intent(wish, command, f"payout/{ident}", payout.amount, f"book {command.reference2}"))
     plan.healed += [name] if number == 1 else []
 
 
@@ -291,7 +286,7 @@ def _decide_tax(scene: Scene, facts: StandingFacts, mark: Mark, opened: Opened, 
     """Book the difference between the VAT as it was estimated and as GoCardless confirmed it, against the fees."""
     payout = opened.payout
     accounts = accounts_of(scene, facts.batch, payout)
-    fees = fees_of(payout, opened.items, scene.currency, surcharges_apart=accounts.surcharge is not None)
+    fees = fees_of(payout, opened.items, scene.currency, surcharges_apart=bool(accounts.names.get("surcharge_account")))
     if (
         isinstance(fees, Problem)
         or not isinstance(fees, Fees)
@@ -305,13 +300,11 @@ def _decide_tax(scene: Scene, facts: StandingFacts, mark: Mark, opened: Opened, 
     if not off:
         plan.marks.append(Mark("tax", mark.key, state="done"))
         return
-    reference, day = f"{payout.id}/tax/1", scene.today
-    words = f"VAT of GoCardless {payout.id} confirmed"
+    reference = f"{payout.id}/tax/1"
     branch = scene.debits.branches.get(payout.creditor) if scene.ledger.branches else None
-    lines = (
-        EntryLine(off, accounts.vat.code, memo=words, branch=branch, title="VAT on fees"),
-        EntryLine(-off, accounts.fee.code, memo=words, branch=branch, title="fees"),
-    )
-    command = PostEntry(payout.id, reference, day, day, words, scene.currency, lines, states=((f"tax {payout.id}", "done"),))
+    command = two_lines(
+        reference, scene.today, (accounts.vat.code, accounts.fee.code), off, f"VAT of GoCardless {payout.id} confirmed", scene.currency,
+        branch, states=((f"tax {payout.id}", "done"),),
+    )  # fmt: skip
     name = scene.name("tax", f"{payout.id}/1", "gocardless")
     plan.intents.append(Intent(name, command, f"payout/{payout.id}", Money(off, scene.currency), f"book {reference}"))
