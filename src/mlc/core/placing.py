@@ -133,6 +133,7 @@ class Placer:
         }
         self._opens = set(case.reopenable)
         self._returned_parts: set[str] = set()
+        self._unopened: dict[str, Part] = {}  # payment -> its debit here, where the invoice cannot be opened again
         self._fleeting = self._collected_and_gone()
 
     def _collected_and_gone(self) -> set[str]:
@@ -200,7 +201,7 @@ class Placer:
             text = f"{one.payment} over {payment.amount} was paid out in {booked} already and never taken back"
             self.done.problems.append(Problem("maybe_booked", text, one.payment, amount=payment.amount))
             return
-        left = self.case.left.get(one.payment)
+        left = self._unopened.pop(one.payment, None) or self.case.left.get(one.payment)
         if left is not None and left.amount == -one.amount:
             self._add(
                 one, "invoice", int(one.amount), local=-left.local, card_code=left.card_code, doc_entry=left.doc_entry, doc_num=left.doc_num,
@@ -304,11 +305,13 @@ class Placer:
                 self.shelf.take(part.doc_entry, -part.amount)
         self._live[one.payment] = [part for part in self._live[one.payment] if part.key not in gone]
         for part in booked:
-            self._add(
+            made = self._add(
                 one, "undo", -part.amount, local=-part.local, card_code=part.card_code, account=part.account,
                 doc_entry=part.doc_entry, doc_num=part.doc_num, branch=part.branch, undoes=part.key, rule="recorded",
                 evidence=f"{one.payment} was booked by {part.key} ({part.rule})",
             )  # fmt: skip
+            if part.role == "invoice" and part.key not in self._opens and len(booked) == 1:
+                self._unopened[one.payment] = made
 
     def _unlike(self, one: PayoutItem, booked: Sequence[Part]) -> None:
         there = Money(sum(part.amount for part in booked), self.case.payout.amount.currency)

@@ -43,8 +43,17 @@ def _adopted(scene: Scene, facts: PayoutFacts, one: Opened, booked: Booked) -> P
                 return found
             parts, key = found
         minor = from_decimal(line.local, local).minor
+        title = "VAT on fees" if accounts.vat is not None and line.account == accounts.vat.code else ""
         lines.append(
-            EntryLine(minor, line.account, line.short_name, part=key, reference1=line.reference1, reference2=line.reference2)
+            EntryLine(
+                minor,
+                line.account,
+                line.short_name,
+                part=key,
+                reference1=line.reference1,
+                reference2=line.reference2,
+                title=title,
+            )
         )
     wrong = _differs(one, parts)
     if wrong and one.items:

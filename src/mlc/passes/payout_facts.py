@@ -172,7 +172,8 @@ class PayoutReader:
                 continue  # its entry was reversed in SAP: it stands no more
             if mark.state == "open" or (mark.state == "settled" and mark.data.get("recon")):
                 facts.reopenable.add(mark.key)
-            if mark.state == "left" and part.role == "undo":
+            unopened = mark.state == "open" and bool(part.undoes) and part.undoes not in facts.reopenable
+            if part.role == "undo" and (mark.state == "left" or unopened):
                 facts.left[mark.other] = part
             for thing in dict.fromkeys([mark.other, part.thing]):
                 facts.history.setdefault(thing, []).append(part)

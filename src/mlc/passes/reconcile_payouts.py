@@ -31,6 +31,7 @@ from mlc.systems.sap.entries import entry_marks, live
 
 NAME = "reconcile-payouts"
 _CURSOR = "gocardless/payouts"
+_LOOKED = "gocardless/bounced-looked"
 _WINDOW = timedelta(days=30)  # payouts are listed by creation only: their status may change for so long without being asked for
 _CREATED_BEFORE = 35  # days before the start in which a payout that arrives after it may have been created
 _MOST_ITEMS = 1500
@@ -64,6 +65,8 @@ class ReconcilePayouts:
         self._only = set(only) if only is not None else None
         self._insist = set(insist)
         self._reopened = False
+        self._taken_over: set[str] = set()
+        self._look_again = False  # GoCardless tells of a bounce that this state may not know
         self.partial = self._only is not None or scene.since is not None
 
     # --- gather -----------------------------------------------------------------------------------------------------
@@ -78,21 +81,28 @@ class ReconcilePayouts:
         quiet, busy, cursors = self._payouts()
         yield quiet
         batch: list[Opened] = []
-        for payout in sorted(busy, key=lambda one: (one.arrival or one.created.date(), one.created, one.id)):
+        for payout in sorted(busy, key=lambda one: (one.created, one.id)):
             one = self.reader.open(payout)
             if batch and (
                 one.things & {thing for other in batch for thing in other.things} or _size(batch) + len(one.items) > _MOST_ITEMS
             ):
-                yield self._facts(batch)
+                yield from self._batch(batch)
                 batch = []
             batch.append(one)
         if batch:
-            yield self._facts(batch)
+            yield from self._batch(batch)
         yield Plan(cursors=cursors)
         yield from standing.gather(self.scene, self.reader, self._only)
         yield from settling.gather(self.scene, NAME, self._only)
         if self._reopened:  # what waited for an invoice to be open again
             yield from settling.gather(self.scene, NAME, self._only)
+
+    def _batch(self, batch: list[Opened]) -> Iterator[Facts]:
+        """Yield a batch; what was taken over from SAP is looked at in SAP's open rows before anything is built on it."""
+        yield self._facts(batch)
+        if self._taken_over:
+            yield from settling.gather(self.scene, NAME, self._taken_over)
+            self._taken_over = set()
 
     def _payouts(self) -> tuple[Standing, list[Payout], dict[str, str]]:
         """Return the payouts that only need a word, and those that need reading."""
@@ -120,16 +130,19 @@ class ReconcilePayouts:
             if found is not None:
                 listed[ident] = found
         known = {key: mark.state for key, mark in links.many("payout", listed).items()}
+        bounced = scene.journal.cursor(debtors.BOUNCED)
+        self._look_again = bounced is not None and bounced != scene.journal.cursor(_LOOKED)
         busy = [one for one in listed.values() if one.id not in closed and self._needs_reading(one, known.get(one.id, ""))]
         quiet = [one for one in listed.values() if one not in busy]
-        return Standing(quiet, known, {}), busy, {_CURSOR: now.isoformat()} if self._only is None else {}
+        cursors = {_CURSOR: now.isoformat(), **({_LOOKED: bounced} if bounced is not None else {})}
+        return Standing(quiet, known, {}), busy, cursors if self._only is None else {}
 
     def _needs_reading(self, one: Payout, state: str) -> bool:
         if self._is_before(one) or one.status == "pending" or one.kind == "partner":
             return False
         if state in ("ignored", "resent"):
             return False
-        return state != "posted" or one.status == "bounced" or one.id in self._insist
+        return state != "posted" or one.status == "bounced" or one.id in self._insist or self._look_again
 
     def _is_before(self, one: Payout) -> bool:
         return one.arrival is not None and one.arrival < self.scene.start
@@ -243,7 +256,10 @@ class ReconcilePayouts:
             name, command, f"payout/{payout.id}", payout.amount, f"found {payout.id} as entry {found[0].number}", anew=True
         )
         proof = Proof("sap", "JournalEntry", str(found[0].trans), str(found[0].number))
-        plan.adopted.append(Adoption(intent, proof, (Mark("payout", payout.id, str(found[0].trans), "posted"), *marks)))
+        plan.adopted.append(
+            Adoption(intent, proof, (Mark("payout", payout.id, str(found[0].trans), "posted"), *marks, *_tax(command, one)))
+        )
+        self._taken_over.add(payout.id)
         plan.healed += facts.held.get(payout.id, [])
         return True
 
@@ -306,6 +322,14 @@ class ReconcilePayouts:
         gone = [held for held in facts.held.get(payout.id, []) if held not in names and _is_of_payout(held)]
         plan.healed += gone
         plan.marks += [Mark("payout", payout.id, state=state), *self._payout_marks(one)]
+
+
+def _tax(command: PostEntry, one: Opened) -> tuple[Mark, ...]:
+    """Return the VAT that stands in an entry taken over, where GoCardless may still confirm another rate for it."""
+    if one.payout.amount.currency == command.currency or one.payout.tax_currency != command.currency:
+        return ()
+    vat = sum(line.local for line in command.lines if line.title == "VAT on fees")
+    return (Mark("tax", one.payout.id, state="open", data={"vat": vat}),)
 
 
 def _is_of_payout(name: str) -> bool:

@@ -185,6 +185,10 @@ class _Desk:
         part = one.part
         old = self.facts.related.get(part.undoes)
         known = old is not None and (bool(self._own(old)) or (old.state == "settled" and bool(old.recon)))
+        again = self._collected_again(one)
+        if again is not None and not known:
+            self._pair(one, again)
+            return
         if old is None or not known or old.part.card_code != part.card_code:
             which = f" on invoice {part.doc_num}" if part.doc_num else ""
             why = f"{part.thing} went back{which}; its earlier reconciliation is not known, the debit stays open and names the invoice"
@@ -195,6 +199,15 @@ class _Desk:
             self._pair(old, one)
         else:
             self._reopen(one, old)
+
+    def _collected_again(self, one: Placed) -> Placed | None:
+        """Return a later collection of the same payment and sum that is still open: it may settle what went back."""
+        later = [
+            each for each in self.facts.parts if each.part.payment == one.part.payment and each.part.amount == -one.part.amount
+        ]
+        return next(
+            (each for each in later if each.part.key not in self.done and not each.part.undone and self._own(each)), None
+        )
 
     def _reopen(self, one: Placed, old: Placed) -> None:
         """Cancel the reconciliation that closed the invoice, then settle the new debit with the old credit."""

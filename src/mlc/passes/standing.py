@@ -115,7 +115,7 @@ def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: P
         return
     wish = scene.name("bounce", f"{ident}/{number}", "gocardless")
     plan.intents.append(Intent(wish, command, f"payout/{ident}", payout.amount, f"book {command.reference2}"))
-    plan.healed += [name] if number == 1 else []
+    plan.healed.append(name)
 
 
 # --- what is parked, and what was paid twice --------------------------------------------------------------------------
@@ -151,6 +151,8 @@ def gather(scene: Scene, reader: PayoutReader, only: set[str] | None = None) -> 
         payout = scene.gocardless.payout(mark.key)
         if payout is not None:
             facts.taxes.append((mark, reader.open(payout)))
+    if facts.taxes:
+        batch.entries |= scene.sap.entries_by_reference(f"{mark.key}/tax/1" for mark, _ in facts.taxes)
     if facts.decided or facts.taxes:
         reader.read_accounts(batch)
     if facts.parked or facts.twice or facts.taxes or any("/parked/" in name or "/paid-twice/" in name for name in facts.known):
@@ -297,7 +299,7 @@ def _decide_tax(scene: Scene, facts: StandingFacts, mark: Mark, opened: Opened, 
         plan.unchanged += 1
         return
     off = fees.vat_local - int(mark.data.get("vat") or 0)
-    if not off:
+    if not off or live(facts.batch.entries.get(f"{payout.id}/tax/1", [])):
         plan.marks.append(Mark("tax", mark.key, state="done"))
         return
     reference = f"{payout.id}/tax/1"

@@ -20,6 +20,7 @@ from mlc.systems.sap.recipes import PostingRules, amount_of, rows_of
 
 _ACCOUNT_TAG = "[JDT1.Account]"
 _COSTING = ("CostingCode", "CostingCode2", "CostingCode3", "CostingCode4", "CostingCode5")
+_LOOK_BACK, _MOST = 40, 1 << 30  # how far from the newest reconciliation one of ours is looked for
 _STATES = {"invoice": "open", "account": "account", "parked": "parked", "undo": "open", "refund": "open", "return": "open"}
 
 
@@ -233,7 +234,36 @@ def _opened_again(command: Reconcile) -> Finder:
 
 
 def _settled_already(command: Reconcile) -> Finder:
-    """Tell by our rows whether the reconciliation was done: then they are no longer open."""
+    """Tell by our rows whether the reconciliation was done: then they are no longer open. Its number is looked for."""
     reply = yield Call("look", "sap", "ASK", "open_items", {"cards": [command.card_code]})
     assert isinstance(reply, Answer)
-    return {"ReconNum": 0} if any(left < row.minor for row, left in _own(command, reply.body)) else None
+    if all(left >= row.minor for row, left in _own(command, reply.body)):
+        return None
+    newest = yield from _newest()
+    wanted = {(row.trans, row.row) for row in command.rows if row.own}
+    for number in range(newest, max(0, newest - _LOOK_BACK), -1):
+        found = yield from _reconciliation(number)
+        rows = {(row.get("TransId"), row.get("TransRowId")) for row in (found or {}).get("InternalReconciliationRows") or []}
+        if found and wanted <= rows and not found.get("CancelAbs"):
+            return {"ReconNum": number}
+    return {"ReconNum": 0}
+
+
+def _newest() -> Finder:
+    """Return the greatest number of a reconciliation: there is no list, but they are counted up, so a search by halves finds it."""
+    low, high = 0, 1
+    while (yield from _reconciliation(high)) is not None and high < _MOST:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (yield from _reconciliation(middle)) is not None:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _reconciliation(number: int) -> Finder:
+    select = "ReconNum,CancelAbs,InternalReconciliationRows"
+    reply = yield Call("number", "sap", "GET", f"InternalReconciliations({number})", query=(("$select", select),))
+    return reply.body if isinstance(reply, Answer) else None
