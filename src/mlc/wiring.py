@@ -177,15 +177,17 @@ class OpenTenant:
     def complete_proof(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer the recipe's question after the first own document: can it be found by its mark?"""
         entries = bool(question.get("entry"))
+        key = self._proof_key(entries=entries)
+        self._proofs[key] = ""  # disproved, until the look says otherwise: the next write proves anew, and fails
         self.sap.complete_proof(question["marker"], entry=entries)
-        self._proofs[self._proof_key(entries=entries)] = "proved"
+        self._proofs[key] = "proved"
         return {}
 
     def note_proof(self) -> None:
-        """Remember the proofs that were completed while workers were busy."""
+        """Remember the proofs that were completed, or failed, while workers were busy."""
         for key, proof in self._proofs.items():
-            if proof == "proved" and self.journal.cursor(key) != "proved":
-                self.journal.set_cursor(key, "proved")
+            if proof != "empty" and self.journal.cursor(key) != (proof or None):
+                self.journal.set_cursor(key, proof or None)
 
     def close(self) -> None:
         """End sessions, connections, workers; give the lock back."""

@@ -117,7 +117,7 @@ class Desk:
 
     def raw(self, *words: str, stdin: str | None = None, real: bool = False) -> Said:
         """Run a command as it is, `real` with the machine's own clock and sockets; no exception may reach the user."""
-        wires = {"sap": self.ports, "stripe": self.ports}
+        wires = {"sap": self.ports, "stripe": self.ports, "gocardless": self.ports}
         Session.seams = None if real else Seams(clock=self.company.clock, transports=wires, threads=self.company.threads)
         result = CliRunner(env=self.env).invoke(app, list(words), input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)

@@ -164,23 +164,13 @@ def differing(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "\n".join(said)
 
 
-def assert_same(company: DebitCompany, wanted: dict[str, Any], *, rows: bool = True, forgot_tax: bool = False) -> None:
-    """Assert that the books say the same as undisturbed ones, row by row or in sums, and that no promise is open.
-
-    With `forgot_tax` a correction of VAT may be missing, which `test_payout_amnesia` asks for by itself.
-    """
+def assert_same(company: DebitCompany, wanted: dict[str, Any], *, rows: bool = True) -> None:
+    """Assert that the books say the same as undisturbed ones, row by row or in sums, and that no promise is open."""
     assert doubled(company) == []
     found, names = truth(company) | {"remembered": remembered(company)}, [name for name in wanted if rows or name in SUMS]
-    if forgot_tax:
-        found, wanted = _without_tax(found), _without_tax(wanted)
     said = differing(found, {name: wanted[name] for name in names})
     assert not said, said
     assert_nothing_open(company)
-
-
-def _without_tax(found: dict[str, Any]) -> dict[str, Any]:
-    entries = {ref: lines for ref, lines in found["entries"].items() if "/tax/" not in ref}
-    return {**found, "entries": entries, "accounts": {**found["accounts"], "1576": "", "6855": ""}}
 
 
 def _lines(company: DebitCompany, entry: Any) -> list[str]:

@@ -113,4 +113,4 @@ def verify(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.add_typer(audit_app, name="audit")
+    app.add_typer(audit_app, name="audit", short_help="The trail, and the proof that it is whole.")

@@ -69,11 +69,11 @@ def story(journal: Journal, book: str, wish: str) -> Iterator[tuple[str, str, di
             f"invoice {data['doc_num']}" if data.get("doc_num") else data.get("card_code") or f"account {data.get('account')}"
         )
         amount = f"{data['amount'] / 100:.2f} {data['currency']}"
-        yield (
-            "booking",
-            f"{data['day']}  {data['thing']} {amount} -> {number} in entry {data['trans']} ({mark.state}; {data.get('rule')})",
-            data,
+        payout = mark.key.split("/")[0]
+        stands = (
+            f"{data['day']}  {data['thing']} {amount} of payout {payout} -> {number} in entry {data['trans']} ({mark.state})"
         )
+        yield "booking", f"{stands}; {data.get('rule')}: {data.get('evidence')}", data
     items = {one.name: one for one in journal.held.search(wish)}
     items |= {one.name: one for one in journal.held.all() if one.about.get("card_code") == wish}
     for item in items.values():
@@ -114,4 +114,4 @@ def _parts(journal: Journal, wish: str) -> list[Mark]:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.command("explain", short_help="What is known of one invoice, customer, payment or payout.")(explain)
+    app.command("explain", short_help="What is known of one thing, in time order.")(explain)

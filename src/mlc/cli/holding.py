@@ -202,4 +202,4 @@ def _each(options: o.Common, one: Any, after: Any = None) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.add_typer(held_app, name="held")
+    app.add_typer(held_app, name="held", short_help="What waits for a person, and decisions.")

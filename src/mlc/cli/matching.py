@@ -81,6 +81,8 @@ def entries_of(opened: OpenTenant, numbers: list[str]) -> list[int]:
     entries = []
     for number in numbers:
         if number.lower().startswith("docentry:") and number[9:].isdigit():
+            if not opened.sap.invoices([int(number[9:])]):
+                raise ConfigError(f"SAP has no invoice with DocEntry {number[9:]}", hint="mlc held match PAYMENT DOCNUM")
             entries.append(int(number[9:]))
             continue
         if not number.isdigit():

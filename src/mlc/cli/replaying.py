@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlc.store.records import Stored
     from mlc.wiring import OpenTenant
 
-PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax")
+PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax", "reversed")
 
 
 @dataclass(slots=True)

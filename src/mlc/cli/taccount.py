@@ -24,7 +24,9 @@ def drawn(command: PostEntry) -> list[str]:
         part = parts.get(line.part)
         if part is not None and part.key not in told:
             told.add(part.key)
-            lines += textwrap.wrap(_why(part), _WIDTH, initial_indent="        ", subsequent_indent="        ")
+            lines += textwrap.wrap(
+                _why(part), _WIDTH, initial_indent="        ", subsequent_indent="        ", break_on_hyphens=False
+            )
     total = sum(line.local for line in command.lines if line.local > 0)
     text = f"{Money(total, command.currency).decimal():,f}"
     lines.append(f"    {'total':{_WHAT}} {text:>{_SIDE}} {text:>{_SIDE}}")
@@ -32,7 +34,7 @@ def drawn(command: PostEntry) -> list[str]:
 
 
 def _named(what: str, sides: str) -> list[str]:
-    first, *more = textwrap.wrap(what, _WHAT, subsequent_indent="  ") or [""]
+    first, *more = textwrap.wrap(what, _WHAT, subsequent_indent="  ", break_on_hyphens=False) or [""]
     return [f"    {first:{_WHAT}} {sides}".rstrip(), *(f"    {rest}" for rest in more)]
 
 

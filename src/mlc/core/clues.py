@@ -88,6 +88,22 @@ class Balances:
     local: Callable[[str], bool]
     taken: dict[int, int] = field(default_factory=dict)
     closed_by: Mapping[int, str] = field(default_factory=dict)  # DocEntry -> the document that closed it, in words
+    _by_card: dict[str, list[Invoice]] = field(default_factory=dict, init=False)
+    _by_number: dict[int, list[Invoice]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Sort the invoices by customer and by number once: a batch asks for them a thousand times."""
+        for one in sorted(self.invoices.values(), key=lambda invoice: invoice.doc_entry):
+            self._by_card.setdefault(one.card_code, []).append(one)
+            self._by_number.setdefault(one.doc_num, []).append(one)
+
+    def numbered(self, number: int) -> list[Invoice]:
+        """Return the invoices of a document number, cancelled ones left out, by DocEntry."""
+        return [one for one in self._by_number.get(number, []) if not one.cancelled]
+
+    def every_of(self, card: str) -> list[Invoice]:
+        """Return all invoices of a customer that were read, by DocEntry."""
+        return list(self._by_card.get(card, []))
 
     def open(self, invoice: Invoice) -> Money:
         """Return what is still open; raises MoneyError where SAP's figure is no whole minor unit or of no known currency."""
@@ -105,11 +121,11 @@ class Balances:
 
     def of(self, card: str, currency: str) -> list[tuple[Invoice, Money]]:
         """Return the open invoices of a customer in a currency, by due date."""
-        found = [(one, left) for one, left in self._open() if one.card_code == card and left.currency == currency]
+        found = [(one, left) for one, left in self._open(self._by_card.get(card, [])) if left.currency == currency]
         return sorted(found, key=lambda pair: (pair[0].due_date, pair[0].doc_entry))
 
-    def _open(self) -> Iterable[tuple[Invoice, Money]]:
-        for one in self.invoices.values():
+    def _open(self, invoices: Iterable[Invoice]) -> Iterable[tuple[Invoice, Money]]:
+        for one in invoices:
             try:
                 left = self.open(one)
             except MoneyError:
@@ -119,7 +135,9 @@ class Balances:
 
     def equal(self, amount: Money) -> list[Invoice]:
         """Return the open invoices of anybody with exactly this balance."""
-        return sorted((one for one, left in self._open() if left == amount), key=lambda one: one.doc_entry)
+        return sorted(
+            (one for one, left in self._open(self.invoices.values()) if left == amount), key=lambda one: one.doc_entry
+        )
 
 
 def payer_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from mlc.core import codec
 from mlc.core.facts import Partner
@@ -257,6 +257,8 @@ class Reconcile:
     payment: str = ""
     cancel: int = 0  # number of the reconciliation to be cancelled before
     state: str = "settled"
+
+    document: ClassVar[bool] = False  # it moves no money: the safety limits count the entry that did
 
     def __post_init__(self) -> None:
         """Every row takes something; which side it is on is SAP's to know."""

@@ -129,7 +129,7 @@ class BookedLine:
     currency: str = ""
     reference1: str = ""
     reference2: str = ""
-    reference3: str = ""
+    memo: str = ""
     branch: int | None = None
 
 

@@ -20,8 +20,9 @@ from mlc.core.placing import Problem, Rates
 from mlc.core.shares import NO_CODES, Dimensions, groups, split
 
 _MEMO = 50
+ON_ACCOUNT = "Direct debit on account"
 _WORDS = {
-    "invoice": "Direct debit", "account": "Direct debit on account", "parked": "Direct debit, not allocated", "undo": "Direct debit taken back",
+    "invoice": "Direct debit", "account": ON_ACCOUNT, "parked": "Direct debit, not allocated", "undo": "Direct debit taken back",
     "refund": "Refund", "return": "Refund returned", "moved": "Allocated",
 }  # fmt: skip
 

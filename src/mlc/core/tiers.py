@@ -116,8 +116,10 @@ def said(data: Mapping[str, str], habits: Habits) -> list[tuple[str, str, int]]:
 
 def _candidates(shelf: Balances, field_: str, value: int) -> list[Invoice]:
     """Return the invoices of a number, those that are open where any is: DocNum is unique per series only."""
-    hits = [one for one in shelf.invoices.values() if getattr(one, field_) == value and not one.cancelled]
-    hits.sort(key=lambda one: one.doc_entry)
+    if field_ == "doc_entry":
+        hits = [shelf.invoices[value]] if value in shelf.invoices and not shelf.invoices[value].cancelled else []
+    else:
+        hits = shelf.numbered(value)
     return [one for one in hits if _left(shelf, one) > 0] or hits
 
 
@@ -181,8 +183,8 @@ def _told(clue: Clue, shelf: Balances, habits: Habits) -> Verdict | Unclear | No
         ("R5", f"name of {plan.id}" if plan else "", plan.name if plan else ""),
     ):  # fmt: skip
         tokens = tokens_of(text, habits)
-        hits = [one for one in shelf.invoices.values() if str(one.doc_num) in tokens and not one.cancelled]
-        hits.sort(key=lambda one: one.doc_entry)
+        numbers = sorted({int(token) for token in tokens if token.isdecimal() and len(token) < 19 and token == str(int(token))})
+        hits = sorted((one for number in numbers for one in shelf.numbered(number)), key=lambda one: one.doc_entry)
         mine = [one for one in hits if one.card_code == clue.payer.card_code]
         owing = [one for one in hits if _left(shelf, one) > 0]
         open_ = [one for one in owing if shelf.open(one).currency == clue.payment.amount.currency]
@@ -288,11 +290,8 @@ def _by_company(clue: Clue, shelf: Balances) -> Unclear:
 
 def _nothing(clue: Clue, shelf: Balances, who: str) -> Unclear:
     amount = clue.payment.amount
-    others = [one for one in shelf.invoices.values() if one.card_code == clue.payer.card_code and not one.cancelled]
-    foreign = sorted(
-        (one for one in others if _left(shelf, one) > 0 and shelf.open(one).currency != amount.currency),
-        key=lambda one: one.doc_entry,
-    )
+    others = [one for one in shelf.every_of(clue.payer.card_code) if _left(shelf, one) > 0]
+    foreign = [one for one in others if shelf.open(one).currency != amount.currency]
     own = _own(clue, shelf)
     if not own and foreign:
         return _other_currency(clue, foreign[0], shelf.open(foreign[0]))

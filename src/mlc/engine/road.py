@@ -137,7 +137,7 @@ class Road:
     def _carry_open(self, pass_: Pass) -> None:
         """Finish what earlier runs promised, before anything new is read."""
         opened = self.journal.opened(pass_.name, begun=True)
-        self.limits.count(stored.amount for stored in opened)
+        self.limits.count(stored.amount for stored in opened if getattr(stored.command, "document", True))
         if self.options.dry_run:
             for stored in opened:
                 self.report.add(_item(stored, "planned", "", "promised by an earlier run"))
@@ -157,7 +157,7 @@ class Road:
             raise LimitError(
                 f"{pass_} found something to write for the first time", hint="look with --dry-run, then --first-run"
             )
-        self.limits.check([intent.amount for intent in fresh], pass_)
+        self.limits.check([intent.amount for intent in fresh if getattr(intent.command, "document", True)], pass_)
         if self.options.dry_run:
             for intent in fresh:
                 command = type(intent.command).__name__
@@ -241,7 +241,7 @@ def cut(plan: Plan, limit: int) -> Plan:
 
 _IN_SAP = {
     *("post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice"),
-    *("link-customer", "note-mandate"),
+    *("link-customer", "note-mandate", "reversed"),
 }  # fmt: skip
 
 

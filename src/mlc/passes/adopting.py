@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlc.core.commands import EntryLine, Part, PostEntry
-from mlc.core.debits import COLLECTED, RETURNED, TAKEN_BACK, PayoutItem
+from mlc.core.debits import COLLECTED, FEES, RETURNED, TAKEN_BACK, PayoutItem
 from mlc.core.facts import Booked, BookedLine
 from mlc.core.money import MoneyError, from_decimal
+from mlc.core.postings import ON_ACCOUNT
 from mlc.passes.payout_case import accounts_of
 from mlc.passes.payout_facts import Opened, PayoutFacts
 from mlc.passes.scene import Scene
@@ -71,7 +72,9 @@ def _part(
     minor = -from_decimal(line.local, local).minor
     foreign = -from_decimal(line.foreign, payout.amount.currency).minor if line.currency else minor
     number = int(line.reference2) if line.reference2.isdecimal() else 0
-    items = [item for item in one.items if item.thing == line.reference1 and (item.amount < 0) == debit]
+    items = [
+        item for item in one.items if item.thing == line.reference1 and item.type not in FEES and (item.amount < 0) == debit
+    ]
     if one.items and not items:
         return f"its line of {line.reference1} is not in the payout"
     last = next((part for part in reversed(parts) if part.thing == line.reference1), None)
@@ -88,7 +91,8 @@ def _part(
         f"{payout.id}/{line.reference1}/{count}", item.type, line.reference1, item.payment, role, foreign, payout.amount.currency, minor,
         line.short_name, "" if line.short_name else line.account, invoice.doc_entry if invoice else 0, number, line.branch,
         undoes=_undone(role, line, item, [*parts, *facts.history.get(item.payment, []), *facts.history.get(item.refund, [])]),
-        rule="found in SAP", evidence=f"line of {line.reference1} in the entry of {payout.id}",
+        twice="another payment" if role == "account" and number else "", rule="found in SAP",
+        evidence=f"line of {line.reference1} in the entry of {payout.id}",
     )  # fmt: skip
     return [*parts, part], part.key
 
@@ -102,7 +106,7 @@ def _role(item: PayoutItem | None, line: BookedLine, number: int) -> str:
         return "refund"
     if not line.short_name:
         return "parked"
-    return "invoice" if number else "account"
+    return "invoice" if number and not line.memo.startswith(ON_ACCOUNT) else "account"
 
 
 def _undone(role: str, line: BookedLine, item: PayoutItem, known: Sequence[Part]) -> str:

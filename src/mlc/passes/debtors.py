@@ -207,9 +207,12 @@ def _sentence(scene: Scene, one: DebitEvent) -> str:
 def card_of(scene: Scene, one: DebitEvent) -> str:
     """Return the business partner an event is about, as far as the links know."""
     links = scene.journal.links
-    mandate = one.link("mandate")
-    if not mandate and one.link("payment"):
-        debit = links.get("debit", one.link("payment"))
+    mandate, payment = one.link("mandate"), one.link("payment")
+    if one.resource == "refunds" and not (mandate or payment):
+        refund = scene.gocardless.refund(one.link("refund"))  # the event names the refund alone
+        mandate, payment = (refund.mandate, refund.payment) if refund is not None else ("", "")
+    if not mandate and payment:
+        debit = links.get("debit", payment)
         mandate = debit.other if debit else ""
     there = links.get("mandate", mandate) if mandate else None
     customer = links.get("gc-customer", one.link("customer") or (there.other if there else ""))
@@ -283,7 +286,11 @@ def _by_email(scene: Scene, customers: dict[str, dict[str, object]]) -> dict[str
     found = {}
     for key, email in alone.items():
         cards = list(dict.fromkeys(partners.get(email, [])))
-        if len(cards) == 1 and not any(mark.key != key for mark in links.of_others("gc-customer", cards)):
+        others = [
+            *links.of_others("gc-customer", cards),
+            *(mark for card in cards for mark in links.find("gc-customer", "said", card)),
+        ]
+        if len(cards) == 1 and not any(mark.key != key for mark in others):
             found[key] = cards[0]
     return found
 

@@ -89,9 +89,12 @@ class PayoutFacts:
 class PayoutReader:
     """Reads for one run of the pass."""
 
-    def __init__(self, scene: Scene, name: str, decided: dict[str, dict[str, Any]] | None = None) -> None:
-        """`decided` are decisions of a person made by this very command."""
+    def __init__(
+        self, scene: Scene, name: str, decided: dict[str, dict[str, Any]] | None = None, insist: Iterable[str] = ()
+    ) -> None:
+        """`decided` are decisions of a person made by this very command, `insist` payouts that a person wants booked anew."""
         self.scene = scene
+        self._insist = set(insist)
         self._decided = decided or {}
         self.name = name
         self.reserved: dict[int, int] = {}  # what held payouts of this run would take
@@ -134,6 +137,10 @@ class PayoutReader:
             for one in opened
             for reference in (one.payout.id, f"{one.payout.id}/bounced/1", f"{one.payout.id}/paid/2")
         )
+        for ident in self._insist & facts.entries.keys():
+            for entry in live(facts.entries[ident]):
+                if (reversal := scene.sap.reversal_of(entry)) is not None:
+                    facts.entries[ident].append(reversal)  # it may carry no reference of ours
         self.read_accounts(facts)
         self._history(facts)
         self._twins(facts)
@@ -165,10 +172,11 @@ class PayoutReader:
         owners = {mark.other: mark.key for mark in links.many("refund", refunds).values()}
         others = {mark.other for mark in links.many("part", owners).values()}
         marks = sorted(links.of_others("part", things | others), key=lambda mark: (str(mark.data.get("day")), mark.key))
-        reversed_ = {one.payout.id for one in facts.opened if not live(facts.entries.get(one.payout.id, []))}
+        references = {_reference(mark.key) for mark in marks} - facts.entries.keys()
+        facts.entries |= self.scene.sap.entries_by_reference(sorted(references))
         for mark in marks:
             part = codec.decode(Part, mark.data)
-            if part.key.split("/")[0] in reversed_:
+            if not live(facts.entries.get(_reference(part.key), [])):
                 continue  # its entry was reversed in SAP: it stands no more
             if mark.state == "open" or (mark.state == "settled" and mark.data.get("recon")):
                 facts.reopenable.add(mark.key)
@@ -299,6 +307,7 @@ class PayoutReader:
             codec.decode(Part, mark.data)
             for mark in self.scene.journal.links.all_in_state("part", "open")
             if not mark.data.get("undone")
+            and mark.key.split("/")[0] not in self._insist  # those are booked anew, or stand already
         ]
         for stored in self.scene.journal.opened(self.name, begun=True):
             if isinstance(stored.command, PostEntry):
@@ -368,6 +377,12 @@ def balances(scene: Scene, facts: PayoutFacts) -> Balances:
         return local if scene.is_local(code) else scene.rules.iso(code)
 
     return Balances(facts.invoices, iso, scene.is_local, dict(facts.taken), facts.closed_by)
+
+
+def _reference(key: str) -> str:
+    """Return the reference of the entry that a part stands in: the payout, or `PO1/match/PM9`."""
+    parts = key.split("/")
+    return "/".join(parts[:3]) if len(parts) > 3 else parts[0]
 
 
 def _is_closed(shelf: Balances, one: Invoice) -> bool:

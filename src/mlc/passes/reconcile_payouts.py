@@ -60,10 +60,10 @@ class ReconcilePayouts:
     ) -> None:  # fmt: skip
         """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
         self.scene = scene
-        self._decided = decided or {}
-        self.reader = PayoutReader(scene, NAME, self._decided)
-        self._only = set(only) if only is not None else None
         self._insist = set(insist)
+        self._decided = decided or {}
+        self.reader = PayoutReader(scene, NAME, self._decided, self._insist)
+        self._only = set(only) if only is not None else None
         self._reopened = False
         self._taken_over: set[str] = set()
         self._look_again = False  # GoCardless tells of a bounce that this state may not know
@@ -75,9 +75,10 @@ class ReconcilePayouts:
         """Yield what is new, what is not settled yet, then payouts in the order of their arrival, then what they leave to settle."""
         if self.scene.organisation is None:
             return
-        self.reader = PayoutReader(self.scene, NAME, self._decided)
+        self.reader = PayoutReader(self.scene, NAME, self._decided, self._insist)
         debtors.catch_up(self.scene, NAME)
-        yield from settling.gather(self.scene, NAME, self._only)
+        if not self._insist:
+            yield from settling.gather(self.scene, NAME, self._only)
         quiet, busy, cursors = self._payouts()
         yield quiet
         batch: list[Opened] = []
@@ -260,8 +261,15 @@ class ReconcilePayouts:
             Adoption(intent, proof, (Mark("payout", payout.id, str(found[0].trans), "posted"), *marks, *_tax(command, one)))
         )
         self._taken_over.add(payout.id)
+        if payout.id in facts.twins:
+            self._resent(facts.twins[payout.id], plan)
         plan.healed += facts.held.get(payout.id, [])
         return True
+
+    def _resent(self, twin: str, plan: Plan) -> None:
+        """Note that a bounced payout was sent again under another id, which is booked."""
+        plan.marks.append(Mark("payout", twin, state="resent"))
+        plan.healed.append(self.scene.name("reconcile-payout", twin, "gocardless"))
 
     def _payout_marks(self, one: Opened) -> list[Mark]:
         data = {"payout": codec.encode(one.payout), "items": one.rows, "print": one.print}
@@ -281,8 +289,7 @@ class ReconcilePayouts:
             return
         plan.marks += self._payout_marks(one)
         if payout.id in facts.twins:
-            plan.marks.append(Mark("payout", facts.twins[payout.id], state="resent"))
-            plan.healed.append(self.scene.name("reconcile-payout", facts.twins[payout.id], "gocardless"))
+            self._resent(facts.twins[payout.id], plan)
         command = result.entry
         states = [(f"payout {payout.id}", "posted")]
         if result.estimated_vat is not None:

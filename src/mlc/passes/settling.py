@@ -73,11 +73,12 @@ def gather(scene: Scene, pass_: str, only: set[str] | None = None) -> Iterator[S
                 facts.returned.setdefault(mark.other, []).append(placed(mark))
         facts.items = scene.sap.open_items(one.part.card_code for one in facts.parts)
         named = {(one.card_code, one.document) for one in facts.items if one.source in _INVOICE}
+        open_rows = {(one.trans, one.row) for one in facts.items}
         entries = {
-            one.part.doc_entry
-            for one in facts.parts
-            if one.part.doc_entry and (one.part.card_code, one.part.doc_entry) not in named
-        }
+            one.part.doc_entry for one in facts.parts
+            if one.part.doc_entry
+            and ((one.part.card_code, one.part.doc_entry) not in named or not any((one.trans, row) in open_rows for row in one.rows))
+        }  # fmt: skip
         facts.invoices = scene.sap.debts(entries=entries) if entries else {}
         yield facts
 
@@ -92,6 +93,9 @@ def decide(scene: Scene, facts: SettleFacts) -> Plan:
         name = _name(scene, one.part)
         if len(plan.skips) == before and name in facts.known:
             plan.healed.append(name)
+    skipped = {skip.name for skip in plan.skips}
+    seen = {scene.name("reversed", one.part.key.split("/")[0], "gocardless") for one in facts.parts}
+    plan.healed += sorted((seen & facts.known) - skipped)
     return plan
 
 
@@ -120,7 +124,9 @@ class _Desk:
         if part.key in self.done:
             return
         own = self._own(one)
-        if not own:
+        if not own and self._surely_not_applied(part):
+            self._reversed(part)
+        elif not own:
             self.plan.marks.append(Mark("part", part.key, state="settled", data={"by": "somebody else"}))
             self.plan.notes.append(
                 (_name(self.scene, part), f"the line of {part.thing} is no longer open in SAP: settled there")
@@ -135,6 +141,24 @@ class _Desk:
             self._pair(back, one)
         else:
             self._close(one)
+
+    def _surely_not_applied(self, part: Part) -> bool:
+        """Tell whether our line is closed although its invoice cannot have been paid by it: more is open than it would leave."""
+        invoice = self.facts.invoices.get(part.doc_entry)
+        if invoice is None or part.role != "invoice" or part.undone or part.local <= 0:
+            return False
+        return not invoice.cancelled and invoice.balance > invoice.total - Money(part.local, self.facts.currency).decimal()
+
+    def _reversed(self, part: Part) -> None:
+        """A line that is settled, and not with its invoice: somebody reversed the entry, or used its line elsewhere."""
+        payout = part.key.split("/")[0]
+        text = f"the line of {part.thing} in the entry of {payout} is settled, but invoice {part.doc_num} is open: was the entry reversed"
+        text += f" in SAP? mlc replay {payout} --again books it anew if so; else reconcile by hand, then dismiss this"
+        about = {"payout": payout, "payment": part.payment, "doc_num": part.doc_num, "card_code": part.card_code}
+        name = self.scene.name("reversed", payout, "gocardless")
+        if all(skip.name != name for skip in self.plan.skips):
+            amount = Money(part.amount, part.currency)
+            self.plan.skips.append(Skip(name, "cancelled_in_sap", text, amount=amount, about=about))
 
     def _taker(self, one: Placed) -> Placed | None:
         return next((other for other in self.facts.parts if other.part.key == one.part.undone), None)

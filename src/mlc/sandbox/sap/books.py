@@ -84,6 +84,7 @@ class Books(Payments):
             shares.append(self.share(entry, line, amount))
         if len({one.line.short_name for one in shares}) != 1:
             raise SapError(-5002, "Transactions of different business partners  [ITR1.ShortName]")
+        _align(shares)
         return self.settle(shares, day or self.today(), "rtManual", scope)
 
     def add_user_row(self, table: str, row: Mapping[str, Any]) -> Simple:
@@ -154,3 +155,14 @@ class Books(Payments):
             if one.currency == self.local_currency:
                 assert credit == one.amount, f"payment {one.doc_entry}: its entry credits {credit}"
             assert one.applied <= credit, f"payment {one.doc_entry} applies more than it is"
+
+
+def _align(shares: Sequence[Share]) -> None:
+    """Let one open line that is used in part take as much foreign currency as the other side gives: both settle the same."""
+    if len({one.line.currency for one in shares}) != 1 or not shares[0].line.currency:
+        return
+    partly = [one for one in shares if one.amount != one.line.open]
+    if len(partly) != 1:
+        return
+    rest = sum((one.amount_fc if one.line.is_debit else -one.amount_fc for one in shares if one is not partly[0]), Decimal(0))
+    partly[0].amount_fc = min(abs(rest), partly[0].line.open_fc)

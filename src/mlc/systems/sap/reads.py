@@ -197,10 +197,24 @@ class SapReads:
         wanted = list(dict.fromkeys(references))
         found: dict[str, list[Booked]] = {one: [] for one in wanted}
         select = wire.ENTRY if self.entry_field == "Reference2" else f"{wire.ENTRY},{self.entry_field}"
-        for row in self._bulk("JournalEntries", select, self.entry_field, wanted, key="JdtNum"):
-            if row.get(self.entry_field) in found:
-                found[row[self.entry_field]].append(wire.booked(row))
+        try:
+            for row in self._bulk("JournalEntries", select, self.entry_field, wanted, key="JdtNum"):
+                if row.get(self.entry_field) in found:
+                    found[row[self.entry_field]].append(wire.booked(row))
+        except SapRefusedError as refused:
+            raise ConfigError(
+                f"SAP refuses a filter on JournalEntries.{self.entry_field}: {refused.error.text}", hint=_PROOF_HINT
+            ) from refused
         return found
+
+    def reversal_of(self, entry: Booked) -> Booked | None:
+        """Return a later entry that takes this one back line by line, though it carries no reference of ours; page by page."""
+        where = f"ReferenceDate ge {odata.literal(entry.day)}"
+        for page in self.system.pages("JournalEntries", wire.ENTRY, where, key="JdtNum", after=entry.trans):
+            for row in page:
+                if (other := wire.booked(row)).mirrors(entry):
+                    return other
+        return None
 
     def open_items(self, cards: Iterable[str]) -> list[OpenItem]:
         """Return the open rows of customers, many at once where SAP answers for many."""

@@ -213,7 +213,7 @@ def _booked_line(number: int, row: dict[str, Any]) -> BookedLine:
         line_id=int(row["Line_ID"]) if row.get("Line_ID") is not None else number, account=account,
         short_name="" if short == account else short, local=optional(row, "Debit") - optional(row, "Credit"),
         foreign=optional(row, "FCDebit") - optional(row, "FCCredit"), currency=row.get("FCCurrency") or "",
-        reference1=row.get("Reference1") or "", reference2=row.get("Reference2") or "", reference3=row.get("AdditionalReference") or "",
+        reference1=row.get("Reference1") or "", reference2=row.get("Reference2") or "", memo=row.get("LineMemo") or "",
         branch=row.get("BPLID") or None,
     )  # fmt: skip
 
