@@ -39,6 +39,7 @@ def item_of(held: Held) -> dict[str, Any]:
         "id": held.name, "target": target_of(held.name), "action": "hold", "pass": held.pass_,
         "state": "dismissed" if held.dismissed else "held", "reason": held.reason, "text": held.text, "receipt": None,
         "candidates": list(held.candidates), "amount": amount_fields(held.amount), "since": moment(held.since) + " UTC", **held.about,
+        **({"rejected": held.facts["rejected"]} if held.facts.get("rejected") else {}),
     }  # fmt: skip
 
 

@@ -33,6 +33,10 @@ _BEFORE = 60  # days before the start in which a payment that is paid out after 
 _KEPT = timedelta(days=540)  # GoCardless archives events after 18 months
 OVER = frozenset({"failed", "cancelled", "customer_approval_denied", "charged_back"})
 
+_STEPS = frozenset(
+    {"submitted", "confirmed", "paid_out"}
+)  # told as they come; what ends or undoes a payment is read at the payment
+
 # Every action of the eight resource types: what mlc does about it. note = the trail tells it; read = and the resource is read again;
 # ignore = nothing of money or of who pays changes by it, or the resource's creation is listed anyway.
 ACTIONS: dict[str, dict[str, str]] = {
@@ -149,6 +153,7 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
     payments: list[str] = []
     mandates: list[str] = []
     seen: list[str] = []
+    steps: dict[str, str] = {}
     plan = Plan(notes=notes)
     for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first):
         fresh = set(scene.journal.unseen([one.id for one in page]))
@@ -157,6 +162,8 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
                 continue
             seen.append(one.id)
             what = ACTIONS.get(one.resource, {}).get(one.action, "note")
+            if one.resource == "payments" and one.action in _STEPS:
+                steps.setdefault(one.link("payment"), one.action)  # newest first
             if what == "ignore":
                 continue
             plan.notes.append((_subject(scene, one), _sentence(scene, one)))
@@ -167,6 +174,8 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
             elif one.action == "bounced_payout":
                 plan.cursors[BOUNCED] = one.created
     plan.notes.reverse()  # the trail is told oldest first
+    known_debits = scene.journal.links.many("debit", _stale(scene, "debit", steps))
+    plan.marks += [Mark("debit", ident, data={"status": steps[ident]}) for ident in known_debits]
     for ident in _stale(scene, "debit", payments):
         payment = scene.gocardless.collection(ident)
         if payment is not None:
