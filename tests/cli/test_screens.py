@@ -11,18 +11,16 @@ import subprocess
 import sys
 import tempfile
 import types
-from pathlib import Path
 
 import pytest
 import typer
 from desk import Desk
 
+from goldens import compare
 from mlc.cli import holding, looking
 from mlc.cli.app import app
 from mlc.cli.render import Voice
 
-UPDATE = os.environ.get("MLC_UPDATE_GOLDEN") == "1"  # read early: to mlc itself every MLC_ variable is a setting
-GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
 MASKS = [
     (r"audit (head: )?[0-9a-f]{12,64}", r"audit \1<hash>"),
     (r"127\.0\.0\.1:\d{2,5}", "127.0.0.1:<port>"),
@@ -37,11 +35,7 @@ def golden(name: str, text: str) -> None:
     """Compare a screen with the one that is kept."""
     for pattern, mask in MASKS:
         text = re.sub(pattern, mask, text, flags=re.MULTILINE)
-    path = GOLDEN / f"{name}.txt"
-    if UPDATE:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    compare(f"cli/{name}", text)
 
 
 @pytest.fixture

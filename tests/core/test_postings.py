@@ -6,10 +6,8 @@ Golden files stand in tests/golden/entries (MLC_UPDATE_GOLDEN=1 writes them anew
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +29,7 @@ from payouts import (
     payout,
 )
 
+from goldens import compare, kept
 from mlc.core.commands import PostEntry
 from mlc.core.debits import Exchange, PayoutItem, Tax
 from mlc.core.facts import Partner
@@ -38,7 +37,6 @@ from mlc.core.placing import Problem, unsound
 from mlc.core.postings import Accounts, Fees, build, fees_of, two_lines
 from mlc.core.shares import Dimensions
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "entries"
 EXAMPLES = 150
 BANK, FEE, VAT, SURCHARGE, PARKING, CLEARING, FX = (
     NAMES[role] for role in ("bank_account", "fee_account", "vat_account", "surcharge_account", "unallocated_account",
@@ -64,15 +62,6 @@ def drawn(entry: PostEntry) -> str:
     rows.append(f"   {major(debit):>10} = {major(sum(line.local for line in entry.lines if line.local < 0))}")
     rows += [f"{part.thing} {part.type} {part.role}: {part.rule}, {part.evidence}" for part in entry.parts]
     return "\n".join(rows) + "\n"
-
-
-def compare(name: str, text: str) -> None:
-    """Compare with the golden file, or write it where asked to."""
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("MLC_UPDATE_GOLDEN"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text
 
 
 def paid(ident: str, amount: int) -> PayoutItem:
@@ -162,7 +151,7 @@ def test_the_worked_entries(name: str, week: Week, net: tuple[int, int], expecte
     assert legs(entry) == expected
     assert (entry.reference2, entry.day, entry.document_day) == ("PO1", ARRIVAL, CREATED.date())
     assert {line.branch for line in entry.lines} == {week.branch}
-    compare(name, drawn(entry))
+    compare(f"entries/{name}", drawn(entry))
 
 
 def test_a_payout_without_an_invoice_waits_as_a_whole() -> None:
@@ -181,7 +170,7 @@ def test_a_bounced_payout_takes_back_the_bank_alone() -> None:
     out = two_lines("PO1/bounced/1", ARRIVAL, (CLEARING, BANK), 69232, "GoCardless PO1 bounced", "GBP", None)
     again = two_lines("PO1/paid/2", ARRIVAL, (BANK, CLEARING), 69232, "GoCardless PO1 paid after all", "GBP", None)
     assert legs(out) == {CLEARING: 69232, BANK: -69232}
-    compare("E7", drawn(out) + drawn(again))
+    compare("entries/E7", drawn(out) + drawn(again))
 
 
 def test_lines_carry_the_payment_and_the_invoice() -> None:
@@ -198,7 +187,7 @@ def test_lines_carry_the_payment_and_the_invoice() -> None:
 @pytest.mark.parametrize("name", ["E1", "E2", "E2-returned", "E3", "E4", "E5-park", "E5-on-account", "E6", "E7", "E8"])
 def test_a_golden_entry_is_no_empty_file(name: str) -> None:
     """A golden file that says nothing proves nothing."""
-    assert len((GOLDEN / f"{name}.txt").read_text(encoding="utf-8").splitlines()) >= 5
+    assert len(kept(f"entries/{name}").splitlines()) >= 5
 
 
 # --- rounding and signs -------------------------------------------------------------------------------------------------

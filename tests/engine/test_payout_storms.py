@@ -13,14 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from payout_worlds import CONFIG, SUMS, differing, doubled, truth
-from worlds import assert_nothing_open, open_names, quick_folder
+from worlds import assert_nothing_open, open_names, quick_folder, switch_off_the_fence, switch_off_the_look_up
 
 from direct_debit import DebitCompany
-from mlc.engine.carry import Carrier
 from mlc.sandbox.gocardless.switches import GoCardlessSwitches
 from mlc.sandbox.kit import Storm
 from mlc.sandbox.sap.documents import CREDIT_NOTES
-from mlc.systems.sap.client import SapSystem
 
 HISTORIES = 6
 LOOKED_AT = 24  # histories with a guard switched off; some of them must show a duplicate
@@ -194,21 +192,11 @@ def _histories_with_duplicates() -> int:
 
 def test_without_the_fence_the_same_storms_double_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up at once instead of behind the fence books payouts twice: the storms are strong enough to show it."""
-    made = SapSystem.__init__
-
-    def unfenced(self: SapSystem, *args: object, **more: object) -> None:
-        made(self, *args, **more)  # type: ignore[arg-type]
-        self.settle = 0.0
-
-    monkeypatch.setattr(SapSystem, "__init__", unfenced)
+    switch_off_the_fence(monkeypatch)
     assert _histories_with_duplicates() >= 2
 
 
 def test_without_the_look_up_the_same_storms_double_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sending again without asking whether it was done books payouts twice."""
-
-    def blind(self: Carrier, call: object) -> object:
-        yield from ()
-
-    monkeypatch.setattr(Carrier, "_find", blind)
+    switch_off_the_look_up(monkeypatch)
     assert _histories_with_duplicates() >= 2

@@ -10,12 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from worlds import PASSES, assert_nothing_open, open_names, quick_folder
+from worlds import PASSES, assert_nothing_open, open_names, quick_folder, switch_off_the_fence, switch_off_the_look_up
 
 from harness import Company
-from mlc.engine.carry import Carrier
 from mlc.sandbox.kit import Storm
-from mlc.systems.sap.client import SapSystem
 
 HISTORIES = 72
 LOOKED_AT = 40  # histories with a guard switched off; some of them must show a duplicate
@@ -123,21 +121,11 @@ def _histories_with_duplicates() -> int:
 
 def test_without_the_fence_the_same_storms_double_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up at once instead of behind the fence posts payments twice: the storms are strong enough to show it."""
-    made = SapSystem.__init__
-
-    def unfenced(self: SapSystem, *args: object, **more: object) -> None:
-        made(self, *args, **more)  # type: ignore[arg-type]
-        self.settle = 0.0
-
-    monkeypatch.setattr(SapSystem, "__init__", unfenced)
+    switch_off_the_fence(monkeypatch)
     assert _histories_with_duplicates() >= 2
 
 
 def test_without_the_look_up_the_same_storms_double_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sending again without asking whether it was done posts payments twice."""
-
-    def blind(self: Carrier, call: object) -> object:
-        yield from ()
-
-    monkeypatch.setattr(Carrier, "_find", blind)
+    switch_off_the_look_up(monkeypatch)
     assert _histories_with_duplicates() >= 2

@@ -18,10 +18,13 @@ from typing import Any
 from unittest import mock
 
 import httpx
+import pytest
 
 from harness import TODAY, Company
 from mlc.core.errors import MlcError
+from mlc.engine.carry import Carrier
 from mlc.store.database import Database
+from mlc.systems.sap.client import SapSystem
 
 PASSES = ("post-payments", "sync-customers", "push-invoices")
 Reach = Callable[[str], None]
@@ -214,3 +217,23 @@ def in_a_copy(company: Company, folder: Path, work: Callable[[], None]) -> str:
     failure = said.read_text() if said.exists() else ""
     shutil.rmtree(folder)
     return failure or ("" if status == 0 else f"the copy ended with {status}")
+
+
+def switch_off_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let doubt be looked up at once, while the server may still commit."""
+    made = SapSystem.__init__
+
+    def unfenced(self: SapSystem, *args: object, **more: object) -> None:
+        made(self, *args, **more)  # type: ignore[arg-type]
+        self.settle = 0.0
+
+    monkeypatch.setattr(SapSystem, "__init__", unfenced)
+
+
+def switch_off_the_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is in doubt be sent again without asking whether it was done."""
+
+    def blind(self: Carrier, call: object) -> object:
+        yield from ()
+
+    monkeypatch.setattr(Carrier, "_find", blind)

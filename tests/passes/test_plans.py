@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
+from goldens import compare, kept
 from harness import TODAY, Company
 from mlc.core.commands import PostPayment, PushInvoice
 from mlc.core.intents import Plan
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import PushInvoices
-
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "plans"
 
 
 def told(plan: Plan) -> list[str]:
@@ -45,15 +42,6 @@ def plans(company: Company, kind: type[PushInvoices | PostPayments]) -> str:
         opened.close()
 
 
-def compare(name: str, text: str) -> None:
-    """Compare with the golden file, or write it where asked to."""
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("MLC_UPDATE_GOLDEN"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text
-
-
 def test_the_plan_of_a_first_push(company: Company) -> None:
     """Customers, lines with tax, what was paid before under its cause, and every reason to hold before a draft exists."""
     company.partner("C2", "O'Neil & Söhne")
@@ -63,7 +51,7 @@ def test_the_plan_of_a_first_push(company: Company) -> None:
     company.invoice(net="0.20")
     company.invoice(lines=101)
     company.books.cancel_invoice(company.invoice())
-    compare("first-push", plans(company, PushInvoices))
+    compare("plans/first-push", plans(company, PushInvoices))
 
 
 def test_the_plan_of_payments_of_every_kind(company: Company) -> None:
@@ -78,7 +66,7 @@ def test_the_plan_of_payments_of_every_kind(company: Company) -> None:
     company.account.pay(asked[entries[5]])
     company.books.add_receipt("C1", company.books.open_balance(entries[5]), {}, date=TODAY - timedelta(days=3))
     company.account.pay_without_invoice(None, 4200, "eur")
-    compare("payments", plans(company, PostPayments))
+    compare("plans/payments", plans(company, PostPayments))
 
 
 def test_the_plan_of_later_life(company: Company) -> None:
@@ -90,10 +78,10 @@ def test_the_plan_of_later_life(company: Company) -> None:
     company.books.add_receipt("C1", whole, {entries[1]: whole}, date=TODAY)
     company.books.add_receipt("C1", Decimal("20.00"), {entries[2]: Decimal("20.00")}, date=TODAY)
     company.books.credit_memo(entries[3], Decimal("23.80"))
-    compare("later-life", plans(company, PushInvoices))
+    compare("plans/later-life", plans(company, PushInvoices))
 
 
 @pytest.mark.parametrize("name", ["first-push", "payments", "later-life"])
 def test_a_golden_plan_is_no_empty_file(name: str) -> None:
     """A golden file that says nothing proves nothing."""
-    assert len((GOLDEN / f"{name}.txt").read_text(encoding="utf-8").splitlines()) >= 8
+    assert len(kept(f"plans/{name}").splitlines()) >= 8
