@@ -57,7 +57,11 @@ tenants:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start mlc."""
         command = [sys.executable, "-m", "mlc", *words, "--config", str(self.folder / "config.yaml")]
-        return subprocess.Popen(command, env=self.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it, and so would its children
+        try:
+            return subprocess.Popen(command, env=self.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Run mlc to its end."""
