@@ -157,6 +157,7 @@ def dismiss(
                 found.append(True)
                 journal.dismiss(held.name, note, who())
                 session.voice.say(f"{tenant_.name}: {held.name} ({held.reason}) is dismissed")
+                _close_payout(session, journal, tenant_.name, held, note)
 
     session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose))
     with session.guarded():
@@ -166,6 +167,21 @@ def dismiss(
             one(session, settings, chosen)
         _must_be_found(found, wish)
     session.end()
+
+
+def _close_payout(session: Session, journal: Journal, tenant: str, held: Held, note: str) -> None:
+    """A payout is booked whole or not at all: where one line of it is dismissed, it is not tried again, and that is said."""
+    payout = held.about.get("payout")
+    lines = ("/payout-line/", "/reconcile-payout/")
+    if not payout or not any(part in held.name for part in lines):
+        return
+    for other in journal.held.all():
+        if other.about.get("payout") == payout and any(part in other.name for part in lines):
+            journal.dismiss(other.name, note, who())
+            session.voice.say(f"{tenant}: {other.name} ({other.reason}) is dismissed with it")
+    session.voice.say(
+        f"{tenant}: nothing of payout {payout} is booked by mlc any more; mlc replay {payout} tries it all the same", "yellow"
+    )
 
 
 def _one_of(journal: Journal, wish: str) -> list[Held]:

@@ -9,6 +9,7 @@ from mlc.cli.passes import run_one
 from mlc.core.errors import ConfigError
 from mlc.core.intents import Mark, Plan
 from mlc.engine.road import Options
+from mlc.passes.parked import subject as parked_subject
 from mlc.passes.post_payments import NAME as POST
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.reconcile_payouts import NAME as RECONCILE
@@ -53,8 +54,9 @@ def _collected(session: Session, opened: OpenTenant, item: Held, words: list[str
     decision: dict[str, Any] = {"invoices": entries_of(opened, numbers), "numbers": words}
     if on_account:
         decision["account"] = True
-    _keep(opened, payment, decision, dry_run=dry_run)
-    pass_ = ReconcilePayouts(opened.scene(), only=[payout], decided={payment: decision})
+    subject = parked_subject(payout, payment) if "/parked/" in item.name else payment
+    _keep(opened, subject, decision, dry_run=dry_run)
+    pass_ = ReconcilePayouts(opened.scene(), only=[payout], decided={subject: decision})
     session.codes.append(run_one(session, opened, RECONCILE, Options(dry_run=dry_run, first_run=True), None, pass_))
 
 

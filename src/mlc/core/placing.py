@@ -67,7 +67,9 @@ class Case:
         default_factory=dict
     )  # payment or refund -> parts booked before, oldest first
     reopenable: Several[str] = frozenset()  # keys of parts whose invoice opens again when they are taken back
-    left: Mapping[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open when it went back
+    left: Mapping[str, Sequence[Part]] = field(
+        default_factory=dict
+    )  # payment -> debits of it that stayed open when it went back
     paid_elsewhere: Mapping[int, str] = field(default_factory=dict)  # DocEntry -> what paid it at Stripe
     policy: str = "hold"
     parking: str = ""  # account of parked parts
@@ -133,7 +135,7 @@ class Placer:
         }
         self._opens = set(case.reopenable)
         self._returned_parts: set[str] = set()
-        self._unopened: dict[str, Part] = {}  # payment -> its debit here, where the invoice cannot be opened again
+        self._unopened: dict[str, list[Part]] = {}  # payment -> its debits here, where invoices cannot be opened again
         self._fleeting = self._collected_and_gone()
 
     def _collected_and_gone(self) -> set[str]:
@@ -201,12 +203,14 @@ class Placer:
             text = f"{one.payment} over {payment.amount} was paid out in {booked} already and never taken back"
             self.done.problems.append(Problem("maybe_booked", text, one.payment, amount=payment.amount))
             return
-        left = self._unopened.pop(one.payment, None) or self.case.left.get(one.payment)
-        if left is not None and left.amount == -one.amount:
-            self._add(
-                one, "invoice", int(one.amount), local=-left.local, card_code=left.card_code, doc_entry=left.doc_entry, doc_num=left.doc_num,
-                branch=left.branch, rule="recorded", evidence=f"settles the debit of {left.key}, which stayed open",
-            )  # fmt: skip
+        left = self._unopened.pop(one.payment, None) or self.case.left.get(one.payment) or ()
+        if left and sum(part.amount for part in left) == -one.amount:
+            for part in left:
+                self._add(
+                    one, part.role if part.role == "account" else "invoice" if part.doc_entry else "account", -part.amount, local=-part.local,
+                    card_code=part.card_code, doc_entry=part.doc_entry, doc_num=part.doc_num, branch=part.branch, rule="recorded",
+                    evidence=f"settles the debit of {part.key}, which stayed open",
+                )  # fmt: skip
             return
         clue = self.case.clues[one.payment]
         result = match(clue, self.shelf, self.habits)
@@ -310,8 +314,8 @@ class Placer:
                 doc_entry=part.doc_entry, doc_num=part.doc_num, branch=part.branch, undoes=part.key, rule="recorded",
                 evidence=f"{one.payment} was booked by {part.key} ({part.rule})",
             )  # fmt: skip
-            if part.role == "invoice" and part.key not in self._opens and len(booked) == 1:
-                self._unopened[one.payment] = made
+            if part.card_code and not any(each.role == "invoice" and each.key in self._opens for each in booked):
+                self._unopened.setdefault(one.payment, []).append(made)
 
     def _unlike(self, one: PayoutItem, booked: Sequence[Part]) -> None:
         there = Money(sum(part.amount for part in booked), self.case.payout.amount.currency)
@@ -386,7 +390,8 @@ class Placer:
                 numbers = {part.doc_num for part in parts}
                 self._add(
                     one, "refund", -takes, card_code=card, account=account, branch=parts[-1].branch, rule="recorded",
-                    doc_num=numbers.pop() if len(numbers) == 1 else 0, evidence=f"{one.payment} was booked by {parts[-1].key}",
+                    doc_entry=parts[-1].doc_entry if len(numbers) == 1 else 0, doc_num=numbers.pop() if len(numbers) == 1 else 0,
+                    evidence=f"{one.payment} was booked by {parts[-1].key}",
                 )  # fmt: skip
                 left -= takes
 

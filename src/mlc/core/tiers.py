@@ -16,6 +16,7 @@ from mlc.core.facts import Invoice
 from mlc.core.money import Money, MoneyError
 
 _SEPARATORS = re.compile(r"[,;|]")
+_GREATEST = 2**31 - 1  # SAP's numbers are Edm.Int32
 _SHORTEST = 4  # a number of fewer characters is no evidence in a free text
 _SUBSET = 12  # so many open invoices are tried together
 _NEAR = timedelta(days=10)
@@ -103,13 +104,14 @@ def said(data: Mapping[str, str], habits: Habits) -> list[tuple[str, str, int]]:
 
     Values that are no whole numbers name no SAP document and are left alone.
     """
-    if data.get("sap_company") == habits.company and data.get("sap_doc_entry", "").strip().isdecimal():
+    entry = data.get("sap_doc_entry", "").strip()
+    if data.get("sap_company") == habits.company and entry.isdecimal() and len(entry) < 11 and int(entry) <= _GREATEST:
         return [(f"sap_doc_entry={data['sap_doc_entry'].strip()}", "doc_entry", int(data["sap_doc_entry"]))]
     found: dict[tuple[str, int], str] = {}
     for key in habits.keys:
         for part in _SEPARATORS.split(data.get(key, "")):
             text = part.strip()
-            if text.isdecimal() and len(text) < 19 and text == str(int(text)):
+            if text.isdecimal() and len(text) < 11 and text == str(int(text)) and int(text) <= _GREATEST:
                 found.setdefault(("doc_entry" if key.lower() == "docentry" else "doc_num", int(text)), f"{key}={text}")
     return [(told, field_, number) for (field_, number), told in found.items()]
 

@@ -125,7 +125,7 @@ def mandate_mark(scene: Scene, one: Mandate) -> Mark:
 
 
 def _new_payments(scene: Scene, now: datetime) -> Iterator[Plan]:
-    since = _since(scene, PAYMENTS) or stamp(datetime.fromtimestamp(scene.start_moment(_BEFORE), UTC))
+    since = _since(scene, PAYMENTS) or stamp(scene.first_moment(_BEFORE))
     marks = []
     for row in scene.gocardless.collections_since(since):
         marks.append(debit_mark(scene, row))
@@ -144,7 +144,7 @@ def debit_mark(scene: Scene, one: Collection) -> Mark:
 
 def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
     kept = scene.journal.cursor(EVENTS)
-    first = stamp(datetime.fromtimestamp(scene.start_moment(), UTC))
+    first = stamp(scene.first_moment())
     notes = []
     if kept and now - datetime.fromisoformat(kept) > _KEPT:
         notes.append(
@@ -244,9 +244,7 @@ def people(scene: Scene, mandates: Iterable[str]) -> People:
     said_by_mandate = {key: str(there[key].data.get("said") or "") for key in fresh_mandates}
     said_by_mandate |= {key: dict(one.metadata).get(scene.debits.customer_key, "") for key, one in read.items()}
     customers = _fresh_customers(scene, customer_of.values())
-    silent = [
-        key for key in wanted if key not in said_by_mandate and not customers.get(customer_of.get(key, ""), {}).get("said")
-    ]
+    silent = [key for key in wanted if key not in said_by_mandate]
     stale = scene.gocardless.mandates(silent, links.count("mandate")) if silent else {}
     said_by_mandate |= {key: dict(one.metadata).get(scene.debits.customer_key, "") for key, one in stale.items()}
     linked = {mark.key: mark.other for mark in links.many("gc-customer", customers).values()}
@@ -315,9 +313,17 @@ def link_customers(scene: Scene) -> Iterator[Plan]:
         plan = Plan(seen=len(part))
         marks = links.many("gc-customer", part)
         named = {key: str(mark.data.get("said") or "") for key, mark in marks.items()}
+        theirs = links.of_others("mandate", part)
+        mandates = {mark.other for mark in theirs if mark.state == "active"}
+        by_mandate: dict[str, set[str]] = {}
+        for mark in theirs:
+            if mark.data.get("said"):
+                by_mandate.setdefault(mark.other, set()).add(str(mark.data["said"]))
+        for key, cards in by_mandate.items():
+            if not named[key] and len(cards) == 1:
+                named[key] = next(iter(cards))
         partners = scene.sap.partners(sorted(set(named.values()) - {""}))
         by_email = _by_email(scene, {key: mark.data for key, mark in marks.items() if not named[key]})
-        mandates = {mark.other for mark in links.of_others("mandate", part) if mark.state == "active"}
         for key in part:
             name = scene.name("link-customer", key, "gocardless")
             card = named[key] if named[key] in partners else by_email.get(key, "")
@@ -377,17 +383,29 @@ def note_mandates(scene: Scene) -> Iterator[Plan]:
 def collected_elsewhere(scene: Scene, cards: Iterable[str]) -> dict[str, str]:
     """Return CardCode -> the active mandate by which GoCardless may collect from it."""
     links = scene.journal.links
-    wanted = list(dict.fromkeys(cards))
-    customers = {mark.key: mark.other for mark in links.of_others("gc-customer", wanted)}
-    for card in wanted:
-        for mark in links.find("gc-customer", "said", card):
-            if mark.data.get("said") == card:
-                customers.setdefault(mark.key, card)
+    wanted = set(cards)
+    owners: dict[str, set[str]] = {}  # customer -> the partners it may be
     found: dict[str, str] = {}
-    for mark in links.of_others("mandate", customers):
-        if mark.state == "active":
-            found.setdefault(customers[mark.other], mark.key)
+    for mark in links.of_others("gc-customer", wanted):
+        owners.setdefault(mark.key, set()).add(mark.other)
+    for card in sorted(wanted):
+        for mark in links.find("gc-customer", "said", card):
+            owners.setdefault(mark.key, set()).add(card)
+        for mark in links.find("mandate", "said", card):
+            if mark.state == "active":
+                found.setdefault(card, mark.key)
+    mandates = links.of_others("mandate", owners)
+    pending = {mark.other for mark in links.of_others("debit", [one.key for one in mandates]) if _on_its_way(mark)}
+    for mark in mandates:
+        if mark.state == "active" or mark.key in pending:
+            for card in sorted(owners[mark.other] & wanted):
+                found.setdefault(card, mark.key)
     return found
+
+
+def _on_its_way(mark: Mark) -> bool:
+    """Tell whether a payment may still bring money that no entry of ours holds yet."""
+    return mark.state == "live" and mark.data.get("status") in ("pending_submission", "submitted", "confirmed")
 
 
 def named_invoices(scene: Scene) -> dict[tuple[str, int], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -66,7 +66,7 @@ class PayoutFacts:
     partners: dict[str, Partner] = field(default_factory=dict)
     history: dict[str, list[Part]] = field(default_factory=dict)
     reopenable: set[str] = field(default_factory=set)  # keys of parts whose invoice opens again when they are taken back
-    left: dict[str, Part] = field(default_factory=dict)  # payment -> a debit of it that stayed open
+    left: dict[str, list[Part]] = field(default_factory=dict)  # payment -> debits of it that stayed open
     invoices: dict[int, Invoice] = field(default_factory=dict)
     whole: dict[int, Invoice] = field(default_factory=dict)  # with their lines
     taken: dict[int, int] = field(default_factory=dict)
@@ -142,6 +142,7 @@ class PayoutReader:
                 if (reversal := scene.sap.reversal_of(entry)) is not None:
                     facts.entries[ident].append(reversal)  # it may carry no reference of ours
         self.read_accounts(facts)
+        self._read_moved(facts)
         self._history(facts)
         self._twins(facts)
         for stored in scene.journal.opened(self.name, begun=True):
@@ -151,13 +152,25 @@ class PayoutReader:
         fresh = [one for one in opened if one.payout.id not in posted and not one.gone and one.payout.status == "paid"]
         self._read_payments(fresh, facts)
         numbers = {int(line.reference2) for one in opened if one.payout.id in posted and facts.states.get(one.payout.id) not in KNOWN
-                   for entry in facts.entries[one.payout.id] for line in entry.lines if line.reference2.isdecimal()}  # fmt: skip
+                   for reference, entries in facts.entries.items() if reference.split("/")[0] == one.payout.id
+                   for entry in entries for line in entry.lines if line.reference2.isdecimal()}  # fmt: skip
         facts.invoices = scene.sap.debts(numbers=numbers) if numbers else {}
         if fresh:
             facts.periods = scene.sap.periods()
             self._read_invoices(facts)
             self._read_rates(fresh, facts)
         return facts
+
+    def _read_moved(self, facts: PayoutFacts) -> None:
+        """Read the entries that moved parked money of payouts that are taken over: a chargeback in the same run must know them."""
+        parking = {account.code for code, account in facts.accounts.items() if account is not None}
+        moved = [
+            f"{one.payout.id}/match/{line.reference1}" for one in facts.opened if facts.states.get(one.payout.id) not in KNOWN
+            for entry in live(facts.entries.get(one.payout.id, [])) for line in entry.lines
+            if line.reference1 and not line.short_name and line.account in parking
+        ]  # fmt: skip
+        if moved:
+            facts.entries |= self.scene.sap.entries_by_reference(moved)
 
     def read_accounts(self, facts: PayoutFacts) -> None:
         """Read every account the configuration names for payouts."""
@@ -172,17 +185,20 @@ class PayoutReader:
         owners = {mark.other: mark.key for mark in links.many("refund", refunds).values()}
         others = {mark.other for mark in links.many("part", owners).values()}
         marks = sorted(links.of_others("part", things | others), key=lambda mark: (str(mark.data.get("day")), mark.key))
-        references = {_reference(mark.key) for mark in marks} - facts.entries.keys()
+        takers = {str(mark.data["undone"]) for mark in marks if mark.data.get("undone")}
+        references = {_reference(key) for key in {mark.key for mark in marks} | takers} - facts.entries.keys()
         facts.entries |= self.scene.sap.entries_by_reference(sorted(references))
         for mark in marks:
             part = codec.decode(Part, mark.data)
             if not live(facts.entries.get(_reference(part.key), [])):
                 continue  # its entry was reversed in SAP: it stands no more
+            if part.undone and not live(facts.entries.get(_reference(part.undone), [])):
+                part = replace(part, undone="")  # what took it back was reversed itself
             if mark.state == "open" or (mark.state == "settled" and mark.data.get("recon")):
                 facts.reopenable.add(mark.key)
             unopened = mark.state == "open" and bool(part.undoes) and part.undoes not in facts.reopenable
             if part.role == "undo" and (mark.state == "left" or unopened):
-                facts.left[mark.other] = part
+                facts.left.setdefault(mark.other, []).append(part)
             for thing in dict.fromkeys([mark.other, part.thing]):
                 facts.history.setdefault(thing, []).append(part)
 
@@ -326,7 +342,9 @@ class PayoutReader:
                 facts.closed_by[entry] = f"receipt {receipt.doc_num}"
         for one in closed:
             by_stripe = scene.journal.links.applied_to(one.doc_entry)
-            ours = [m for m in scene.journal.links.parts_on(one.doc_entry) if not m.data.get("undone")]
+            ours = [
+                m for m in scene.journal.links.parts_on(one.doc_entry) if not m.data.get("undone") and m.data.get("role") == "invoice"
+            ]  # fmt: skip
             if by_stripe:
                 facts.paid_elsewhere[one.doc_entry] = facts.closed_by[one.doc_entry] = f"Stripe payment {', '.join(by_stripe)}"
             elif ours:

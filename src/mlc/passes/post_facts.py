@@ -10,6 +10,7 @@ from mlc.core.facts import Account, Invoice, Payment, Period, Receipt, Reversal
 from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.matching import is_foreign, named_entries
+from mlc.core.money import Money
 from mlc.passes.scene import Scene
 from mlc.systems.sap.reads import is_by_hand
 
@@ -36,6 +37,7 @@ class PostFacts:
     events: list[str] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    taken: dict[int, int] = field(default_factory=dict)  # DocEntry -> minor units booked on it that SAP does not show yet
     debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
     known: set[str] = field(default_factory=set)  # names that are held now
     dismissed: set[str] = field(default_factory=set)  # of reversals: those a person has dealt with
@@ -94,10 +96,7 @@ class PostReader:
         facts.invoices = scene.sap.invoices(entries) if entries else {}
         if scene.organisation is not None:
             for one in facts.invoices.values():
-                parts = scene.journal.links.parts_on(one.doc_entry) if one.balance <= 0 else []
-                live = [mark.other for mark in parts if not mark.data.get("undone") and mark.state == "settled"]
-                if live:
-                    facts.debited[one.doc_entry] = ", ".join(live)
+                self._read_debited(one, facts)
         nameless = [one for one in new if not named_entries(one, scene.rules.company)]
         for customer in dict.fromkeys(one.customer for one in nameless if one.customer):
             card = self._card(customer)
@@ -118,3 +117,13 @@ class PostReader:
             return link.key
         found = self.scene.stripe.customer(customer)
         return found.card_code if found is not None and found.company == self.scene.rules.company else ""
+
+    def _read_debited(self, one: Invoice, facts: PostFacts) -> None:
+        """Note what GoCardless collected for an invoice: booked and settled, or booked and not settled with it yet."""
+        parts = [mark for mark in self.scene.journal.links.parts_on(one.doc_entry) if not mark.data.get("undone")]
+        parts = [mark for mark in parts if mark.data.get("role") == "invoice" and mark.state in ("settled", "open")]
+        waiting = sum(int(mark.data.get("local") or 0) for mark in parts if mark.state == "open")
+        if waiting:
+            facts.taken[one.doc_entry] = waiting
+        if parts and one.balance - Money(waiting, self.scene.currency).decimal() <= 0:
+            facts.debited[one.doc_entry] = ", ".join(dict.fromkeys(mark.other for mark in parts))

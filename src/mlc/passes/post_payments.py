@@ -138,7 +138,9 @@ class PostPayments:
         """Turn one batch into a plan; the order in which Stripe told of the payments never matters."""
         plan = Plan(seen=facts.seen, events=list(facts.events), cursors=dict(facts.cursors), notes=list(facts.notes))
         plan.marks += facts.invoice_states
-        shelf = Shelf(self.scene.rules.company, self.scene.currency, facts.invoices) if facts.payments else None
+        shelf = (
+            Shelf(self.scene.rules.company, self.scene.currency, facts.invoices, dict(facts.taken)) if facts.payments else None
+        )
         for one in sorted(facts.payments.values(), key=lambda payment: (payment.created, payment.id)):
             assert shelf is not None
             self._decide(one, facts, shelf, plan)

@@ -20,7 +20,7 @@ from mlc.core.debits import Payout
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.placing import Problem
-from mlc.passes import debtors, settling, standing
+from mlc.passes import debtors, parked, settling, standing
 from mlc.passes.adopting import adopted
 from mlc.passes.payout_case import Outcome, outcome
 from mlc.passes.payout_facts import KNOWN, Opened, PayoutFacts, PayoutReader, balances
@@ -32,6 +32,7 @@ from mlc.systems.sap.entries import entry_marks, live
 NAME = "reconcile-payouts"
 _CURSOR = "gocardless/payouts"
 _LOOKED = "gocardless/bounced-looked"
+_BEGUN = "gocardless/payouts-begun"
 _WINDOW = timedelta(days=30)  # payouts are listed by creation only: their status may change for so long without being asked for
 _CREATED_BEFORE = 35  # days before the start in which a payout that arrives after it may have been created
 _MOST_ITEMS = 1500
@@ -66,6 +67,8 @@ class ReconcilePayouts:
         self._only = set(only) if only is not None else None
         self._reopened = False
         self._taken_over: set[str] = set()
+        self._vanished: set[str] = set()  # posted payouts whose entry SAP shows no more, or reversed
+        self._told: set[str] = set()
         self._look_again = False  # GoCardless tells of a bounce that this state may not know
         self.partial = self._only is not None or scene.since is not None
 
@@ -102,7 +105,7 @@ class ReconcilePayouts:
         """Yield a batch; what was taken over from SAP is looked at in SAP's open rows before anything is built on it."""
         yield self._facts(batch)
         if self._taken_over:
-            yield from settling.gather(self.scene, NAME, self._taken_over)
+            yield from settling.gather(self.scene, NAME, self._taken_over, final=False)
             self._taken_over = set()
 
     def _payouts(self) -> tuple[Standing, list[Payout], dict[str, str]]:
@@ -112,8 +115,11 @@ class ReconcilePayouts:
         listed: dict[str, Payout] = {}
         if self._only is None:
             kept = scene.journal.cursor(_CURSOR)
-            first = datetime.fromtimestamp(scene.start_moment(_CREATED_BEFORE), UTC)
-            since = first if kept is None or scene.since is not None else max(first, datetime.fromisoformat(kept) - _WINDOW)
+            first, begun = scene.first_moment(_CREATED_BEFORE), scene.journal.cursor(_BEGUN)
+            whole = (
+                kept is None or scene.since is not None or (begun or "") > scene.rules.start.isoformat()
+            )  # an earlier start now
+            since = first if whole or kept is None else max(first, datetime.fromisoformat(kept) - _WINDOW)
             listed = {one.id: one for one in scene.gocardless.payouts_since(since)}
         held = [one for one in scene.journal.held.all(pass_=NAME, dismissed=True) if one.about.get("payout")]
         waiting = {str(one.about["payout"]) for one in held if not one.dismissed}
@@ -133,17 +139,20 @@ class ReconcilePayouts:
         known = {key: mark.state for key, mark in links.many("payout", listed).items()}
         bounced = scene.journal.cursor(debtors.BOUNCED)
         self._look_again = bounced is not None and bounced != scene.journal.cursor(_LOOKED)
+        posted = [one for one in listed if known.get(one) == "posted" and one not in closed]
+        entries = scene.sap.entries_by_reference(posted) if posted else {}
+        self._vanished = {one for one in posted if not live(entries.get(one, []))}
         busy = [one for one in listed.values() if one.id not in closed and self._needs_reading(one, known.get(one.id, ""))]
         quiet = [one for one in listed.values() if one not in busy]
-        cursors = {_CURSOR: now.isoformat(), **({_LOOKED: bounced} if bounced is not None else {})}
-        return Standing(quiet, known, {}), busy, cursors if self._only is None else {}
+        cursors = {_CURSOR: now.isoformat(), _BEGUN: scene.rules.start.isoformat(), **({_LOOKED: bounced} if bounced else {})}
+        return Standing(quiet, known, {}), busy, {} if self.partial else cursors
 
     def _needs_reading(self, one: Payout, state: str) -> bool:
         if self._is_before(one) or one.status == "pending" or one.kind == "partner":
             return False
         if state in ("ignored", "resent"):
             return False
-        return state != "posted" or one.status == "bounced" or one.id in self._insist or self._look_again
+        return state != "posted" or one.status == "bounced" or one.id in self._insist | self._vanished or self._look_again
 
     def _is_before(self, one: Payout) -> bool:
         return one.arrival is not None and one.arrival < self.scene.start
@@ -187,6 +196,8 @@ class ReconcilePayouts:
             return facts
         if isinstance(facts, SettleFacts):
             plan = settling.decide(self.scene, facts)
+            plan.skips = [skip for skip in plan.skips if skip.name not in self._told]  # what waits is told once a run
+            self._told |= {skip.name for skip in plan.skips}
             self._reopened = self._reopened or any(
                 isinstance(one.command, Reconcile) and one.command.cancel for one in plan.intents
             )
@@ -214,15 +225,17 @@ class ReconcilePayouts:
             plan.unchanged += 1
             if one.status == "pending" and one.kind != "partner" and state not in KNOWN:
                 plan.marks.append(Mark("payout", one.id, state="pending"))
-            elif state in ("", "pending") and (one.kind == "partner" or self._is_before(one)):
-                plan.marks.append(Mark("payout", one.id, state="ignored"))
         return plan
 
     def _decide(self, one: Opened, facts: PayoutFacts, shelf: Balances, plan: Plan, *, due: bool) -> None:
         payout, state = one.payout, facts.states.get(one.payout.id, "")
         name = self.scene.name("reconcile-payout", payout.id, "gocardless")
         standing_ = live(facts.entries.get(payout.id, []))
-        if standing_ or (state in KNOWN and payout.id not in self._insist):
+        if not standing_ and state in KNOWN and payout.id not in self._insist:
+            what = "was reversed" if facts.entries.get(payout.id) else "is not found any more"
+            self._hold(one, [Problem("cancelled_in_sap", f"the journal entry of {payout.id} {what} in SAP; mlc replay {payout.id} --again"
+                                     " books it anew", amount=payout.amount)], facts, plan)  # fmt: skip
+        elif standing_:
             if state not in KNOWN and not self._adopt(one, facts, name, plan):
                 return
             standing.decide_known(self.scene, facts, payout, state or "posted", plan, insist=payout.id in self._insist)
@@ -261,6 +274,9 @@ class ReconcilePayouts:
             Adoption(intent, proof, (Mark("payout", payout.id, str(found[0].trans), "posted"), *marks, *_tax(command, one)))
         )
         self._taken_over.add(payout.id)
+        for part in command.parts:
+            if part.role == "parked" and (entries := live(facts.entries.get(parked.reference(part), []))):
+                plan.marks += parked.moved_marks(self.scene, part, entries[0], facts.invoices.values())
         if payout.id in facts.twins:
             self._resent(facts.twins[payout.id], plan)
         plan.healed += facts.held.get(payout.id, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -135,6 +135,11 @@ class Scene:
         if not isinstance(moment, datetime):
             moment = datetime.fromtimestamp(moment, UTC)
         return moment.astimezone(self.rules.zone).date()
+
+    def first_moment(self, margin_days: int = 0) -> datetime:
+        """Return the first moment that counts by the configuration, whatever `--since` says, less a margin."""
+        begin = datetime(self.rules.start.year, self.rules.start.month, self.rules.start.day, tzinfo=self.rules.zone)
+        return begin.astimezone(UTC) - timedelta(days=margin_days)
 
     def start_moment(self, margin_days: int = 0) -> int:
         """Return the first moment that counts, in Unix seconds, less a margin."""

@@ -45,6 +45,8 @@ class SettleFacts:
     invoices: dict[int, Invoice] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)  # names that are held now
     currency: str = ""
+    final: bool = True
+    credits: dict[str, list[Placed]] = field(default_factory=dict)  # payment -> what of it stands on account
 
 
 def placed(mark: Mark) -> Placed:
@@ -56,21 +58,26 @@ def placed(mark: Mark) -> Placed:
     )  # fmt: skip
 
 
-def gather(scene: Scene, pass_: str, only: set[str] | None = None) -> Iterator[SettleFacts]:
-    """Yield what is posted and not settled, in batches, each customer's rows read now."""
+def gather(scene: Scene, pass_: str, only: set[str] | None = None, *, final: bool = True) -> Iterator[SettleFacts]:
+    """Yield what is posted and not settled, in batches, each customer's rows read now.
+
+    Not `final`: more entries of the same payments are still to be taken over, nothing is told of an invoice that is open.
+    """
     links = scene.journal.links
     known = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True)}
     dismissed = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True) if one.dismissed}
     open_ = [placed(mark) for mark in links.all_in_state("part", "open") if only is None or mark.key.split("/")[0] in only]
     open_ = [one for one in open_ if _name(scene, one.part) not in dismissed]
     for start in range(0, len(open_), _BATCH):
-        facts = SettleFacts(open_[start : start + _BATCH], known=known, currency=scene.currency)
+        facts = SettleFacts(open_[start : start + _BATCH], known=known, currency=scene.currency, final=final)
         facts.related = {
             m.key: placed(m) for m in links.many("part", [o.part.undoes for o in facts.parts if o.part.undoes]).values()
         }
         for mark in links.of_others("part", {one.part.payment for one in facts.parts if one.part.payment}):
             if mark.state == "left":
                 facts.returned.setdefault(mark.other, []).append(placed(mark))
+            elif mark.state in ("account", "twice") and not mark.data.get("undone"):
+                facts.credits.setdefault(mark.other, []).append(placed(mark))
         facts.items = scene.sap.open_items(one.part.card_code for one in facts.parts)
         named = {(one.card_code, one.document) for one in facts.items if one.source in _INVOICE}
         open_rows = {(one.trans, one.row) for one in facts.items}
@@ -125,7 +132,8 @@ class _Desk:
             return
         own = self._own(one)
         if not own and self._surely_not_applied(part):
-            self._reversed(part)
+            if self.facts.final:
+                self._reversed(part)
         elif not own:
             self.plan.marks.append(Mark("part", part.key, state="settled", data={"by": "somebody else"}))
             self.plan.notes.append(
@@ -261,6 +269,10 @@ class _Desk:
         """Settle a refund with the one open credit memo of its sum; without one it stays on account and is listed."""
         part, own = one.part, self._own(one)
         need = sum(self._signed(row) for row in own)
+        for credit in self.facts.credits.get(part.payment, []):
+            if sum(self._signed(row) for row in self._own(credit)) == -need and credit.part.key not in self.done:
+                self._pair(credit, one)  # money on account goes back where it came from: no credit memo is missing
+                return
         memos = [
             key for key, item in self.rows.items()
             if item.card_code == part.card_code and item.amount < 0 and item.source in _MEMO and self.left[key] == need
@@ -269,8 +281,10 @@ class _Desk:
             self._wish([*own, OpenRow(*memos[0], need)], [one], "settled", f"settle refund {part.thing} with its credit memo")
             return
         amount = Money(need, self.facts.currency)
-        many = f"{len(memos)} open credit memos of this sum" if memos else "no open credit memo of this sum"
-        text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and there is {many}: create it, or reconcile by hand"
+        text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and there is no open credit memo of this sum: create it,"
+        if memos:
+            text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and {len(memos)} open credit memos are of this sum:"
+        text += " or reconcile it in SAP by hand"
         self._skip(one, "refund_without_credit_memo", text)
 
     # --- what they share ------------------------------------------------------------------------------------------------

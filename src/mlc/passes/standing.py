@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mlc.core.clues import Clue, Payer, Unclear
 from mlc.core.commands import Part, PostEntry
-from mlc.core.debits import Collection, Payout
-from mlc.core.facts import Booked
+from mlc.core.debits import Payout
 from mlc.core.intents import Intent, Mark, Plan, Skip
-from mlc.core.money import Money, from_decimal
-from mlc.core.placing import Problem, Rates
-from mlc.core.postings import Accounts, Fees, Terms, fees_of, part_lines, two_lines, unusable
-from mlc.core.tiers import match
-from mlc.passes import settling
+from mlc.core.money import Money
+from mlc.core.placing import Problem
+from mlc.core.postings import Fees, fees_of, two_lines, unusable
+from mlc.passes import parked, settling
+from mlc.passes.parked import ParkedFacts
 from mlc.passes.payout_case import accounts_of
-from mlc.passes.payout_facts import Opened, PayoutFacts, PayoutReader, balances
+from mlc.passes.payout_facts import Opened, PayoutFacts, PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import Placed
-from mlc.systems.sap.entries import live, part_marks
+from mlc.systems.sap.entries import live
 
 BOUNCES = ("bounced", "bounced-booked", "bounced-again")
 
@@ -125,9 +123,8 @@ def _wish(scene: Scene, facts: PayoutFacts, payout: Payout, number: int, plan: P
 class StandingFacts:
     """Parts of posted payouts that wait for a person, and what the person decided."""
 
-    parked: list[Placed] = field(default_factory=list)
+    parked: ParkedFacts = field(default_factory=ParkedFacts)
     twice: list[Placed] = field(default_factory=list)
-    decided: dict[str, Clue] = field(default_factory=dict)  # payment -> what a person said
     batch: PayoutFacts = field(default_factory=PayoutFacts)
     taxes: list[tuple[Mark, Opened]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
@@ -139,70 +136,30 @@ def gather(scene: Scene, reader: PayoutReader, only: set[str] | None = None) -> 
     links = scene.journal.links
     facts = StandingFacts(only=only)
     facts.known = {one.name for one in scene.journal.held.all(pass_=reader.name, dismissed=True)}
-    wanted = [mark for mark in links.all_in_state("part", "parked") if only is None or mark.key.split("/")[0] in only]
-    facts.parked = [settling.placed(mark) for mark in wanted if not mark.data.get("undone")]
+    facts.parked = parked.gather(scene, reader, only)
     twice = [mark for mark in links.all_in_state("part", "twice") if only is None or mark.key.split("/")[0] in only]
     facts.twice = [settling.placed(mark) for mark in twice if not mark.data.get("undone")]
     batch = facts.batch
-    if facts.parked:
-        batch.entries = scene.sap.entries_by_reference(_reference(one.part) for one in facts.parked)
-        _read_decisions(scene, reader, facts)
     for mark in [] if only is not None else links.all_in_state("tax", "open"):
         payout = scene.gocardless.payout(mark.key)
         if payout is not None:
             facts.taxes.append((mark, reader.open(payout)))
     if facts.taxes:
         batch.entries |= scene.sap.entries_by_reference(f"{mark.key}/tax/1" for mark, _ in facts.taxes)
-    if facts.decided or facts.taxes:
         reader.read_accounts(batch)
-    if facts.parked or facts.twice or facts.taxes or any("/parked/" in name or "/paid-twice/" in name for name in facts.known):
+    if (
+        facts.parked.parked
+        or facts.twice
+        or facts.taxes
+        or any("/parked/" in name or "/paid-twice/" in name for name in facts.known)
+    ):
         yield facts
-
-
-def _reference(part: Part) -> str:
-    return f"{part.key.split('/')[0]}/match/{part.thing}"
-
-
-def _read_decisions(scene: Scene, reader: PayoutReader, facts: StandingFacts) -> None:
-    for one in facts.parked:
-        decision = reader.decision(one.part.payment)
-        if not decision or not decision.get("invoices") or live(facts.batch.entries.get(_reference(one.part), [])):
-            continue
-        payment = scene.gocardless.collection(one.part.payment)
-        if payment is not None:
-            payment = _over(payment, one.part.amount)
-            facts.decided[one.part.payment] = Clue(
-                payment, Payer(), decision=tuple(int(entry) for entry in decision["invoices"])
-            )
-    entries = {entry for clue in facts.decided.values() for entry in clue.decision or ()}
-    if entries:
-        facts.batch.invoices = scene.sap.debts(entries=entries, whole=scene.debits.dimensions.by_invoice)
-        facts.batch.taken = reader.taken()
-        cards = sorted({one.card_code for one in facts.batch.invoices.values()})
-        facts.batch.partners = scene.sap.payers(cards, scene.debits.dimensions.fields)
-
-
-def _over(payment: Collection, minor: int) -> Collection:
-    from dataclasses import replace
-
-    return replace(payment, amount=Money(minor, payment.amount.currency))
 
 
 def decide(scene: Scene, facts: StandingFacts) -> Plan:
     """List what waits, allocate what a person decided, correct the VAT that was estimated."""
-    plan = Plan(seen=len(facts.parked) + len(facts.twice))
-    names = set()
-    for one in facts.parked:
-        name = scene.name("parked", f"{one.part.key.split('/')[0]}/{one.part.thing}", "gocardless")
-        found = live(facts.batch.entries.get(_reference(one.part), []))
-        clue = facts.decided.get(one.part.payment)
-        if found:
-            _allocated(scene, one, found[0], plan)
-        elif clue is not None:
-            names |= _allocate(scene, facts, one, clue, name, plan)
-        else:
-            names.add(name)
-            plan.skips.append(_parked(one, name, one.part.evidence))
+    plan = Plan(seen=len(facts.parked.parked) + len(facts.twice))
+    names = parked.decide(scene, facts.parked, plan)
     for one in facts.twice:
         name = scene.name("paid-twice", f"{one.part.key.split('/')[0]}/{one.part.thing}", "gocardless")
         names.add(name)
@@ -222,63 +179,6 @@ def decide(scene: Scene, facts: StandingFacts) -> Plan:
 def _about(part: Part) -> dict[str, object]:
     about = {"payment": part.payment, "payout": part.key.split("/")[0], "doc_num": part.doc_num, "card_code": part.card_code}
     return {key: value for key, value in about.items() if value}
-
-
-def _parked(one: Placed, name: str, why: str) -> Skip:
-    part = one.part
-    text = f"{part.thing} stands on account {part.account}: {why}; mlc held match {part.thing} DOCNUM, or dismiss it"
-    candidates = tuple(number for number in part.rejected if number.isdecimal())
-    return Skip(name, "parked", text, amount=Money(part.amount, part.currency), candidates=candidates, about=_about(part))
-
-
-def _allocate(scene: Scene, facts: StandingFacts, one: Placed, clue: Clue, name: str, plan: Plan) -> set[str]:
-    """Move parked money onto the invoices that a person named; returns the name where it still waits."""
-    part, batch = one.part, facts.batch
-    result = match(clue, balances(scene, batch), scene.debits.habits)
-    if part.currency != scene.currency:
-        plan.skips.append(_parked(one, name, f"it is in {part.currency}: book it by hand"))
-        return {name}
-    if isinstance(result, Unclear) or result.rest.minor:
-        why = result.text if isinstance(result, Unclear) else f"{result.rest} more than is open on the invoices that were named"
-        plan.skips.append(_parked(one, name, why))
-        return {name}
-    stem = f"{part.key.split('/')[0]}/match/{part.thing}"
-    moved = Part(
-        f"{stem}/0", part.type, part.thing, part.payment, "moved", -part.amount, part.currency, -part.local, account=part.account,
-        branch=part.branch, undoes=part.key, rule="R1", evidence="a person's decision",
-    )  # fmt: skip
-    parts = [moved] + [
-        Part(f"{stem}/{number}", part.type, part.thing, part.payment, "invoice", claim.amount.minor, part.currency, claim.amount.minor,
-             result.card_code, doc_entry=claim.doc_entry, doc_num=claim.doc_num, branch=claim.branch, rule="R1",
-             evidence="a person's decision")
-        for number, claim in enumerate(result.claims, 1)
-    ]  # fmt: skip
-    day = scene.today
-    terms = Terms(Accounts(), scene.debits.dimensions, Rates(scene.currency), scene.currency, day, part.branch, invoices=batch.invoices,
-                  partners=batch.partners)  # fmt: skip
-    lines = tuple(line for each in parts for line in part_lines(each, terms))
-    memo = f"GoCardless {part.thing} allocated"
-    command = PostEntry(part.key.split("/")[0], _reference(part), day, day, memo, scene.currency, lines, tuple(parts))
-    numbers = ", ".join(str(claim.doc_num) for claim in result.claims)
-    says = f"allocate parked {part.thing} to invoice {numbers} (R1: a person's decision)"
-    intent = Intent(scene.name("match", f"{part.key.split('/')[0]}/{part.thing}", "gocardless"), command, f"payout/{part.key.split('/')[0]}",
-                    Money(part.amount, part.currency), says)  # fmt: skip
-    plan.intents.append(intent)
-    return set()
-
-
-def _allocated(scene: Scene, one: Placed, booked: Booked, plan: Plan) -> None:
-    """Parked money that an entry of ours moved already: the journal did not know."""
-    part = one.part
-    stem = f"{part.key.split('/')[0]}/match/{part.thing}"
-    plan.marks.append(Mark("part", part.key, data={"undone": f"{stem}/0"}))
-    for number, line in enumerate((line for line in booked.lines if line.short_name), 1):
-        minor = -from_decimal(line.local, scene.currency).minor
-        made = Part(
-            f"{stem}/{number}", part.type, part.thing, part.payment, "invoice", minor, part.currency, minor, line.short_name,
-            doc_num=int(line.reference2) if line.reference2.isdecimal() else 0, branch=line.branch, rule="found in SAP",
-        )  # fmt: skip
-        plan.marks += part_marks(made, "settled", booked.trans, [line.line_id], booked.day.isoformat())
 
 
 # --- VAT whose rate comes late ----------------------------------------------------------------------------------------
