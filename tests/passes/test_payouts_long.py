@@ -226,3 +226,33 @@ def test_what_waits_is_told_once_a_run(debit: DebitCompany) -> None:
     assert (len(names), report.counts["held"]) == (1, 1)
     assert debit.items[0].amount == Money(2000, "GBP")
     assert Decimal(20) == debit.books.partner_balance("C1")
+
+
+def test_an_entry_that_sap_no_longer_knows_is_held_and_never_booked_again_by_itself(debit: DebitCompany) -> None:
+    """A company restored from a backup has lost the entry: a person decides, however many runs look at it."""
+    _, _, payout = debit.paid("C1", 100)
+    debit.reconcile()
+    entry = debit.entry(payout)
+    entry.fields["Reference2"] = None
+    for _ in range(3):
+        debit.reconcile()
+        assert debit.reasons() == {payout: "gone_from_sap"}
+        assert debit.entries() == {}
+    entry.fields["Reference2"] = payout
+    debit.reconcile()
+    assert debit.held() == {}
+
+
+def test_what_is_booked_no_longer_keeps_an_invoice_from_stripe(tmp_path: Path) -> None:
+    """A payment that names an invoice keeps it from Stripe until it is booked; the rest may be asked for where no mandate is left."""
+    company = DebitCompany(tmp_path, local="EUR", stripe="")
+    company.debtor("C1", scheme="sepa_core")
+    entry, number = company.owe("C1", 100)
+    payment = company.collect("C1", 40, number)
+    company.organisation.cancel_mandate(company.mandates["C1"])
+    company.run("sync-customers", "push-invoices")
+    assert (set(company.held().values()), company.pushed()) == ({"collected_elsewhere"}, {})
+    company.arrive(payment)
+    company.reconcile()
+    company.run("push-invoices")
+    assert (company.held(), list(company.pushed())) == ({}, [entry])

@@ -295,7 +295,7 @@ def _by_email(scene: Scene, customers: dict[str, dict[str, object]]) -> dict[str
         cards = list(dict.fromkeys(partners.get(email, [])))
         others = [
             *links.of_others("gc-customer", cards),
-            *(mark for card in cards for mark in links.find("gc-customer", "said", card)),
+            *links.saying("gc-customer", cards),
         ]
         if len(cards) == 1 and not any(mark.key != key for mark in others):
             found[key] = cards[0]
@@ -388,12 +388,11 @@ def collected_elsewhere(scene: Scene, cards: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for mark in links.of_others("gc-customer", wanted):
         owners.setdefault(mark.key, set()).add(mark.other)
-    for card in sorted(wanted):
-        for mark in links.find("gc-customer", "said", card):
-            owners.setdefault(mark.key, set()).add(card)
-        for mark in links.find("mandate", "said", card):
-            if mark.state == "active":
-                found.setdefault(card, mark.key)
+    for mark in links.saying("gc-customer", wanted):
+        owners.setdefault(mark.key, set()).add(str(mark.data["said"]))
+    for mark in links.saying("mandate", wanted):
+        if mark.state == "active":
+            found.setdefault(str(mark.data["said"]), mark.key)
     mandates = links.of_others("mandate", owners)
     pending = {mark.other for mark in links.of_others("debit", [one.key for one in mandates]) if _on_its_way(mark)}
     for mark in mandates:

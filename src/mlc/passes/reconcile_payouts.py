@@ -67,6 +67,7 @@ class ReconcilePayouts:
         self._only = set(only) if only is not None else None
         self._reopened = False
         self._taken_over: set[str] = set()
+        self._waiting: set[str] = set()  # payouts that are held as a whole
         self._vanished: set[str] = set()  # posted payouts whose entry SAP shows no more, or reversed
         self._told: set[str] = set()
         self._look_again = False  # GoCardless tells of a bounce that this state may not know
@@ -75,7 +76,7 @@ class ReconcilePayouts:
     # --- gather -----------------------------------------------------------------------------------------------------
 
     def gather(self) -> Iterator[Facts]:
-        """Yield what is new, what is not settled yet, then payouts in the order of their arrival, then what they leave to settle."""
+        """Yield what is new, what is not settled yet, then payouts in the order in which they were made, then what they leave to settle."""
         if self.scene.organisation is None:
             return
         self.reader = PayoutReader(self.scene, NAME, self._decided, self._insist)
@@ -123,6 +124,7 @@ class ReconcilePayouts:
             listed = {one.id: one for one in scene.gocardless.payouts_since(since)}
         held = [one for one in scene.journal.held.all(pass_=NAME, dismissed=True) if one.about.get("payout")]
         waiting = {str(one.about["payout"]) for one in held if not one.dismissed}
+        self._waiting = {str(one.about["payout"]) for one in held if not one.dismissed and _is_of_payout(one.name)}
         closed = {str(one.about["payout"]) for one in held if one.dismissed and _is_of_payout(one.name)} - (self._only or set())
         states = [
             links.in_state("payout", state)
@@ -152,7 +154,8 @@ class ReconcilePayouts:
             return False
         if state in ("ignored", "resent"):
             return False
-        return state != "posted" or one.status == "bounced" or one.id in self._insist | self._vanished or self._look_again
+        again = one.id in self._insist | self._vanished | self._waiting or self._look_again
+        return again or state != "posted" or one.status == "bounced"
 
     def _is_before(self, one: Payout) -> bool:
         return one.arrival is not None and one.arrival < self.scene.start
@@ -232,9 +235,12 @@ class ReconcilePayouts:
         name = self.scene.name("reconcile-payout", payout.id, "gocardless")
         standing_ = live(facts.entries.get(payout.id, []))
         if not standing_ and state in KNOWN and payout.id not in self._insist:
-            what = "was reversed" if facts.entries.get(payout.id) else "is not found any more"
-            self._hold(one, [Problem("cancelled_in_sap", f"the journal entry of {payout.id} {what} in SAP; mlc replay {payout.id} --again"
-                                     " books it anew", amount=payout.amount)], facts, plan)  # fmt: skip
+            found = bool(facts.entries.get(payout.id))
+            reason, what = ("cancelled_in_sap", "was reversed") if found else ("gone_from_sap", "is not found any more")
+            text = f"the journal entry of {payout.id} {what} in SAP; mlc replay {payout.id} --again books it anew"
+            self._hold(
+                one, [Problem(reason, text, amount=payout.amount)], facts, plan, state=state
+            )  # still known: never due by itself
         elif standing_:
             if state not in KNOWN and not self._adopt(one, facts, name, plan):
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from mlc.core.intents import Mark
 from mlc.store.database import Database
@@ -116,6 +116,17 @@ class Links:
             (self._book, doc_entry),
         )
         return [_mark(row) for row in rows.fetchall()]
+
+    def saying(self, kind: Literal["gc-customer", "mandate"], cards: Iterable[str]) -> list[Mark]:
+        """Return the customers or mandates of GoCardless whose own metadata names one of these partners."""
+        wanted = sorted({card for card in cards if card})
+        found = []
+        for start in range(0, len(wanted), 400):
+            part = wanted[start : start + 400]
+            where = f"kind='{kind}' AND json_extract(data, '$.said') IN ({','.join('?' * len(part))})"
+            query = f"SELECT * FROM links WHERE book=? AND {where} ORDER BY key"  # noqa: S608 - fixed words
+            found += [_mark(row) for row in self._database.connection.execute(query, (self._book, *part)).fetchall()]
+        return found
 
     def customers_with(self, email: str) -> list[Mark]:
         """Return the customers of GoCardless that have an e-mail address (in lower case)."""

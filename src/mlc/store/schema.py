@@ -21,6 +21,8 @@ def m002_payouts(db: SqliteUtils) -> None:
     """Make the parts of payouts quick to find by document, and customers by e-mail."""
     db.conn.execute("CREATE INDEX links_document ON links (book, kind, json_extract(data, '$.doc_entry')) WHERE kind = 'part'")
     db.conn.execute("CREATE INDEX links_email ON links (book, kind, json_extract(data, '$.email')) WHERE kind = 'gc-customer'")
+    for name, kind in (("links_said_customer", "gc-customer"), ("links_said_mandate", "mandate")):
+        db.conn.execute(f"CREATE INDEX {name} ON links (book, kind, json_extract(data, '$.said')) WHERE kind = '{kind}'")
 
 
 _FIRST = """
