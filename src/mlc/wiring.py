@@ -22,7 +22,7 @@ from mlc.engine.carry import Carrier
 from mlc.engine.limits import Limits, minor_limits
 from mlc.engine.report import Report
 from mlc.engine.road import Options, Road
-from mlc.passes.payout_facts import ROLES
+from mlc.passes.payout_batch import ROLES
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import PushInvoices
 from mlc.passes.reconcile_payouts import ReconcilePayouts

@@ -16,8 +16,9 @@ from mlc.core.clues import Balances, Clue, Habits, Payer
 from mlc.core.commands import Part, PostEntry
 from mlc.core.debits import COLLECTED, FEES, Collection, DebitPlan, Exchange, Payout, PayoutItem, Tax
 from mlc.core.facts import Account, Invoice, Line, Partner
+from mlc.core.identities import Problem
 from mlc.core.money import Money
-from mlc.core.placing import Case, Placement, Placer, Problem, Rates
+from mlc.core.placing import Case, Placement, Placer, Rates
 from mlc.core.postings import Accounts, Terms, build
 from mlc.core.shares import Dimensions
 

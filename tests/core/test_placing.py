@@ -16,7 +16,8 @@ from payouts import NAMES, Week, booked, clue, collection, fee, invoice, item, p
 from mlc.core.clues import Payer
 from mlc.core.commands import Part
 from mlc.core.debits import PayoutItem
-from mlc.core.placing import Placement, unsound
+from mlc.core.identities import unsound
+from mlc.core.placing import Placement
 
 EXAMPLES = 150
 PARKING = NAMES["unallocated_account"]

@@ -33,7 +33,7 @@ from goldens import compare, kept
 from mlc.core.commands import PostEntry
 from mlc.core.debits import Exchange, PayoutItem, Tax
 from mlc.core.facts import Partner
-from mlc.core.placing import Problem, unsound
+from mlc.core.identities import Problem, unsound
 from mlc.core.postings import Accounts, Fees, build, fees_of, two_lines
 from mlc.core.shares import Dimensions
 

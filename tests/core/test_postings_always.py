@@ -16,7 +16,7 @@ from mlc.core.clues import Payer
 from mlc.core.commands import Part, PostEntry
 from mlc.core.debits import PayoutItem
 from mlc.core.facts import Line
-from mlc.core.placing import Problem, unsound
+from mlc.core.identities import Problem, unsound
 from mlc.core.postings import build
 from mlc.core.shares import Dimensions
 

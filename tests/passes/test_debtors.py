@@ -10,7 +10,7 @@ import pytest
 from test_payouts import silent
 
 from direct_debit import DebitCompany
-from mlc.passes.debtors import ACTIONS
+from mlc.passes.debit_news import ACTIONS
 
 ACTIONS_FILE = Path(__file__).resolve().parents[3] / "shared" / "wire" / "gocardless" / "event-actions.json"
 

@@ -134,7 +134,7 @@ def _entry_marker(reads: SapReads) -> str:
 
 
 def _debit_accounts(tenant: Tenant, reads: SapReads, checks: Checks) -> None:
-    from mlc.passes.payout_facts import ROLES
+    from mlc.passes.payout_batch import ROLES
     from mlc.wiring import rules_of
 
     rules = rules_of(tenant).debits

@@ -15,8 +15,9 @@ from typing import Any
 from mlc.core.commands import EntryLine, Part, PostEntry
 from mlc.core.debits import FEES, Payout, PayoutItem
 from mlc.core.facts import Account, Invoice, Partner
+from mlc.core.identities import Problem
 from mlc.core.money import Money
-from mlc.core.placing import Problem, Rates
+from mlc.core.placing import Rates
 from mlc.core.shares import NO_CODES, Dimensions, groups, split
 
 _MEMO = 50

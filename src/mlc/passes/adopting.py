@@ -13,8 +13,8 @@ from mlc.core.debits import COLLECTED, FEES, RETURNED, TAKEN_BACK, PayoutItem
 from mlc.core.facts import Booked, BookedLine
 from mlc.core.money import MoneyError, from_decimal
 from mlc.core.postings import ON_ACCOUNT
+from mlc.passes.payout_batch import Opened, PayoutFacts
 from mlc.passes.payout_case import accounts_of
-from mlc.passes.payout_facts import Opened, PayoutFacts
 from mlc.passes.scene import Scene
 
 

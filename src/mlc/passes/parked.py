@@ -19,7 +19,8 @@ from mlc.core.placing import Rates
 from mlc.core.postings import Accounts, Terms, part_lines
 from mlc.core.tiers import match
 from mlc.passes import debtors, settling
-from mlc.passes.payout_facts import PayoutFacts, PayoutReader, balances
+from mlc.passes.payout_batch import PayoutFacts, balances
+from mlc.passes.payout_facts import PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import Placed
 from mlc.systems.sap.entries import live, part_marks

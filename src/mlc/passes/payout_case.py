@@ -8,10 +8,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from mlc.core.clues import Balances
 from mlc.core.commands import EntryLine, Part, PostEntry
 from mlc.core.debits import Payout
+from mlc.core.identities import Problem, unsound
 from mlc.core.money import Money
-from mlc.core.placing import Case, Placer, Problem, unsound
+from mlc.core.placing import Case, Placer
 from mlc.core.postings import Accounts, Terms, build
-from mlc.passes.payout_facts import ROLES, Opened, PayoutFacts, rates_of
+from mlc.passes.payout_batch import ROLES, Opened, PayoutFacts, rates_of
 from mlc.passes.scene import Scene
 
 

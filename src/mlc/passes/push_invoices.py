@@ -21,7 +21,7 @@ from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.core.matching import total_text
 from mlc.core.money import Money, MoneyError, from_decimal
-from mlc.passes import customers, debtors, later_life
+from mlc.passes import customers, debit_news, debtors, later_life
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.later_life import LifeFacts
 from mlc.passes.scene import Scene
@@ -83,7 +83,7 @@ class PushInvoices:
         """Yield what exists at Stripe already, then SAP's invoices page by page."""
         scene, self._customers_read = self.scene, False
         if scene.organisation is not None:
-            debtors.catch_up(scene, NAME)
+            debit_news.catch_up(scene, NAME)
             self._named = debtors.named_invoices(scene)
         yield from self._stripe_side()
         if self._only is not None:

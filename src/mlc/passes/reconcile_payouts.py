@@ -17,13 +17,14 @@ from mlc.core import codec
 from mlc.core.clues import Balances
 from mlc.core.commands import PostEntry, Reconcile
 from mlc.core.debits import Payout
+from mlc.core.identities import Problem
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
-from mlc.core.placing import Problem
-from mlc.passes import debtors, parked, settling, standing
+from mlc.passes import debit_news, parked, settling, standing
 from mlc.passes.adopting import adopted
+from mlc.passes.payout_batch import KNOWN, Opened, PayoutFacts, balances
 from mlc.passes.payout_case import Outcome, outcome
-from mlc.passes.payout_facts import KNOWN, Opened, PayoutFacts, PayoutReader, balances
+from mlc.passes.payout_facts import PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import SettleFacts
 from mlc.passes.standing import StandingFacts
@@ -80,7 +81,7 @@ class ReconcilePayouts:
         if self.scene.organisation is None:
             return
         self.reader = PayoutReader(self.scene, NAME, self._decided, self._insist)
-        debtors.catch_up(self.scene, NAME)
+        debit_news.catch_up(self.scene, NAME)
         if not self._insist:
             yield from settling.gather(self.scene, NAME, self._only)
         quiet, busy, cursors = self._payouts()
@@ -139,7 +140,7 @@ class ReconcilePayouts:
             if found is not None:
                 listed[ident] = found
         known = {key: mark.state for key, mark in links.many("payout", listed).items()}
-        bounced = scene.journal.cursor(debtors.BOUNCED)
+        bounced = scene.journal.cursor(debit_news.BOUNCED)
         self._look_again = bounced is not None and bounced != scene.journal.cursor(_LOOKED)
         posted = [one for one in listed if known.get(one) == "posted" and one not in closed]
         entries = scene.sap.entries_by_reference(posted) if posted else {}

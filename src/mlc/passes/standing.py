@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 
 from mlc.core.commands import Part, PostEntry
 from mlc.core.debits import Payout
+from mlc.core.identities import Problem
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.money import Money
-from mlc.core.placing import Problem
 from mlc.core.postings import Fees, fees_of, two_lines, unusable
 from mlc.passes import parked, settling
 from mlc.passes.parked import ParkedFacts
+from mlc.passes.payout_batch import Opened, PayoutFacts
 from mlc.passes.payout_case import accounts_of
-from mlc.passes.payout_facts import Opened, PayoutFacts, PayoutReader
+from mlc.passes.payout_facts import PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import Placed
 from mlc.systems.sap.entries import live

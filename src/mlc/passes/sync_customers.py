@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from mlc.core.commands import UpdateCustomer
 from mlc.core.facts import Partner
 from mlc.core.intents import Intent, Mark, Plan, Skip
-from mlc.passes import customers, debtors
+from mlc.passes import customers, debit_news, debtors
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.scene import Scene
 from mlc.systems.stripe.recipes import customer_fields
@@ -49,7 +49,7 @@ class SyncCustomers:
         """Yield what Stripe has, then who has something to push, then who changed."""
         scene = self.scene
         if scene.organisation is not None:
-            debtors.catch_up(scene, NAME)
+            debit_news.catch_up(scene, NAME)
             for plan in debtors.link_customers(scene):
                 yield SyncFacts(ready=plan)
             for plan in debtors.note_mandates(scene):
