@@ -57,6 +57,7 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
     "push-invoices": PushInvoices,
 }
 RUN_ORDER = tuple(PASSES)
+STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
 NEEDS = {"post-payments": "stripe", "push-invoices": "stripe", "reconcile-payouts": "gocardless"}
 
 
@@ -294,13 +295,14 @@ def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCar
 def rules_of(tenant: Tenant) -> Rules:
     """Return the rules a tenant's configuration sets for its documents and money."""
     stripe = tenant.stripe
-    accounts = stripe.clearing_account if stripe is not None else {}
     return Rules(
         company=tenant.sap.company_db, zone=tenant.zone, start=tenant.start_date, currencies=dict(tenant.currencies),
         closed_period=tenant.closed_period, installments=tenant.sap.installments, invoice_filter=tenant.sap.invoice_filter,
         on_unmatched=stripe.on_unmatched if stripe else "hold", min_days_due=stripe.min_days_due if stripe else 7,
         mail=bool(stripe and stripe.delivery == "stripe_email"),
-        clearing=_by_currency(accounts), also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
+        accounts={role: _by_currency(getattr(stripe, role, None)) for role in STRIPE_ROLES},
+        refunds=stripe.refunds if stripe else "hold", disputes=stripe.disputes if stripe else "hold",
+        also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
     )  # fmt: skip
 
 

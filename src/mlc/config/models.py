@@ -184,6 +184,7 @@ class Stripe(Model):
     fee_account: v.AccountCode | None = None
     bank_account: v.AccountCode | None = None
     suspense_account: v.AccountCode | None = None
+    vat_account: v.AccountCode | None = None
     on_unmatched: Literal["hold", "on_account"] = "hold"
     refunds: Literal["hold", "book"] = "hold"
     disputes: Literal["hold", "book"] = "hold"

@@ -15,8 +15,6 @@ _LIVE = (
     "live is refused in this version, because "
     "refunds, disputes and credit memos are not yet followed to the end; set mode: test"
 )
-_REFUNDS = "book is refused in this version, because refunds are not yet followed to the end; set refunds: hold"
-_DISPUTES = "book is refused in this version, because disputes are not yet followed to the end; set disputes: hold"
 _STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
 _CLAIM = "the claim table comes with a later version; set claim: false"
 _INSTALLMENTS = "invoices with installments come with a later version; set installments: hold"
@@ -24,8 +22,6 @@ _LATER: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("mode",), ("live",), _LIVE),
     (("sap", "claim"), ("true", "yes", "on", "1", "y", "t"), _CLAIM),
     (("sap", "installments"), ("total", "next_due"), _INSTALLMENTS),
-    (("stripe", "refunds"), ("book",), _REFUNDS),
-    (("stripe", "disputes"), ("book",), _DISPUTES),
 )
 
 

@@ -211,7 +211,7 @@ class EntryLine:
 
 @dataclass(frozen=True, slots=True)
 class PostEntry:
-    """A payout shall stand in SAP as one balanced journal entry under its own reference."""
+    """A payout, or money that went back, shall stand in SAP as one balanced journal entry under its own reference."""
 
     payout: str
     reference2: str
@@ -222,6 +222,7 @@ class PostEntry:
     lines: tuple[EntryLine, ...]
     parts: tuple[Part, ...] = ()
     states: tuple[tuple[str, str], ...] = ()  # what else is known once it stands: (link kind + " " + key, state)
+    reversal: str = ""  # the refund or dispute it is about, where it is no payout
 
     def __post_init__(self) -> None:
         """The entry proves its own balance, in all and per branch, before anybody can send it."""

@@ -84,6 +84,17 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A document of SAP that gave money back to a customer and is not ours: an outgoing payment or a manual journal entry."""
+
+    what: str  # "outgoing payment 12"
+    card_code: str
+    day: date
+    amount: Decimal  # major units
+    words: str = ""  # every reference and remark it carries
+
+
+@dataclass(frozen=True, slots=True)
 class CreditMemo:
     """An A/R credit memo in SAP with the invoice it was copied from."""
 
@@ -248,19 +259,41 @@ class Payment:
     refunded: int = 0
     disputed: bool = False
     description: str = ""
+    charge: str = ""  # the charge that moved the money
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A movement of a processor's balance (Stripe: balance transaction). `amount` is signed, `fee` is taken off it; minor units."""
+
+    id: str
+    amount: int
+    fee: int
+    currency: str  # ISO code of the balance, not of what was charged
+    created: int
+    category: str = ""  # Stripe: reporting_category
+    source: str = ""
+    kind: str = ""  # what the source is: charge, refund, dispute, payout ...
+    tax: int = 0  # how much of the fee is tax
+
+    @property
+    def net(self) -> int:
+        """What it adds to the balance."""
+        return self.amount - self.fee
 
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """A refund or a dispute at Stripe: money that goes back."""
+    """Money that goes back at Stripe: a refund, a dispute, or a bank debit that was returned after it had succeeded."""
 
     id: str
-    kind: str  # refund | dispute
+    kind: str  # refund | dispute | returned
     status: str
     amount: Money
     payment: str
     created: int
     reason: str = ""
+    moves: tuple[Movement, ...] = ()  # what it did to the balance, in the order in which it happened
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mlc.core.facts import Account, Invoice, Payment, Period, Receipt, Reversal
+from mlc.core.facts import Account, Invoice, Payment, Period, Receipt
 from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.matching import is_foreign, named_entries
@@ -24,7 +24,6 @@ class PostFacts:
 
     payments: dict[str, Payment] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
-    reversals: list[Reversal] = field(default_factory=list)
     receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
     drafts: dict[str, int] = field(default_factory=dict)  # by marker: waits for approval
     invoices: dict[int, Invoice] = field(default_factory=dict)
@@ -40,7 +39,6 @@ class PostFacts:
     taken: dict[int, int] = field(default_factory=dict)  # DocEntry -> minor units booked on it that SAP does not show yet
     debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
     known: set[str] = field(default_factory=set)  # names that are held now
-    dismissed: set[str] = field(default_factory=set)  # of reversals: those a person has dealt with
     seen: int = 0
 
 

@@ -68,12 +68,6 @@ class StripeReads:
         for page in self.system.pages("/v1/charges", {"created": {"gte": created}}):
             yield [_hint("", "charge", row, int(row.get("created") or 0)) for row in page]
 
-    def reversals_since(self, created: int) -> Iterator[list[Hint]]:
-        """Yield pages of hints from refunds and disputes themselves."""
-        for path, kind in (("/v1/refunds", "refund"), ("/v1/disputes", "dispute")):
-            for page in self.system.pages(path, {"created": {"gte": created}}):
-                yield [_hint("", kind, row, int(row.get("created") or 0)) for row in page]
-
     def payment(self, payment_id: str, invoice_id: str = "") -> Payment | None:
         """Return a PaymentIntent or bare charge as it is now, with the invoices it paid.
 
@@ -141,12 +135,48 @@ class StripeReads:
 
     # --- what goes back ---------------------------------------------------------------------------------------------
 
+    def reversals_since(self, created: int) -> Iterator[list[Reversal]]:
+        """Yield pages of refunds and disputes created at or after a moment, as they are now."""
+        for kind in ("refund", "dispute"):
+            for page in self.system.pages(f"/v1/{kind}s", {"created": {"gte": created}, **_moves(kind, "data.")}):
+                yield [_BACK[kind](row) for row in page]
+
+    def reversals_of(self, payment: str) -> list[Reversal]:
+        """Return the refunds and disputes of a payment as they are now."""
+        where = {"payment_intent" if payment.startswith("pi_") else "charge": payment}
+        rows = [
+            (kind, row)
+            for kind in ("refund", "dispute")
+            for page in self.system.pages(f"/v1/{kind}s", {**where, **_moves(kind, "data.")})
+            for row in page
+        ]
+        return [_BACK[kind](row) for kind, row in rows]
+
     def reversal(self, kind: str, reversal_id: str) -> Reversal | None:
-        """Return a refund or dispute as it is now."""
-        body = self.system.find(f"/v1/{kind}s/{reversal_id}")
-        if body is None:
-            return None
-        return wire.refund(body) if kind == "refund" else wire.dispute(body)
+        """Return a refund or dispute as it is now, None where Stripe has none."""
+        body = self.system.find(f"/v1/{kind}s/{reversal_id}", _moves(kind))
+        return _BACK[kind](body) if body is not None else None
+
+    def returned(self, payment: Payment, charge: str) -> Reversal:
+        """Return a bank debit that came back after it had succeeded: what its charge did to the balance tells when."""
+        params = {"source": charge, "expand": ["data.source"]}
+        moves = [wire.movement(row) for page in self.system.pages("/v1/balance_transactions", params) for row in page]
+        back = sorted((one for one in moves if one.category == "charge_failure"), key=lambda one: one.created)
+        return Reversal(charge, "returned", "failed", payment.amount, payment.id, payment.created, moves=tuple(back))
+
+
+_BACK = {"refund": wire.refund, "dispute": wire.dispute}
+
+
+def _moves(kind: str, prefix: str = "") -> dict[str, Any]:
+    """Return the expansion that shows what a refund did to the balance; a dispute shows it by itself."""
+    names = ("balance_transaction", "failure_balance_transaction") if kind == "refund" else ()
+    return {"expand": [prefix + name for name in names]} if names else {}
+
+
+def _ended(charge: dict[str, Any]) -> str:
+    """Return the type of the event that a charge would have brought where it failed."""
+    return "charge.failed" if charge.get("status") == "failed" else ""
 
 
 def _charges(invoice: dict[str, Any]) -> set[str]:

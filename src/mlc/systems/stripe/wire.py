@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlc.core.errors import UnexpectedAnswerError
-from mlc.core.facts import Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
+from mlc.core.facts import Movement, Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
 from mlc.core.money import Money, from_stripe
 
 
@@ -104,6 +104,7 @@ def intent(body: dict[str, Any], paid_by: tuple[Paid, ...]) -> Payment:
         refunded=int(charge.get("amount_refunded") or 0),
         disputed=bool(charge.get("disputed")),
         description=body.get("description") or "",
+        charge=id_of(body.get("latest_charge")),
     )
 
 
@@ -124,6 +125,7 @@ def charge(body: dict[str, Any], paid_by: tuple[Paid, ...] = ()) -> Payment:
         refunded=int(body.get("amount_refunded") or 0),
         disputed=bool(body.get("disputed")),
         description=body.get("description") or "",
+        charge=need(body, "id"),
     )
 
 
@@ -141,21 +143,34 @@ def _success(body: dict[str, Any], charged: dict[str, Any], paid_by: tuple[Paid,
     return datetime.fromtimestamp(max(times) if times else int(charged.get("created") or need(body, "created")), UTC)
 
 
-def refund(body: dict[str, Any]) -> Reversal:
-    """Read a refund."""
-    return Reversal(
-        id=need(body, "id"), kind="refund", status=body.get("status") or "", amount=money(body, "amount"),
-        payment=id_of(body.get("payment_intent")) or id_of(body.get("charge")), created=int(body.get("created") or 0),
-        reason=body.get("failure_reason") or body.get("reason") or "",
+def movement(body: dict[str, Any]) -> Movement:
+    """Read a balance transaction."""
+    currency, source = str(need(body, "currency")), body.get("source")
+    parts = [one for one in body.get("fee_details") or [] if one.get("type") == "tax"]
+    return Movement(
+        id=need(body, "id"), amount=money(body, "amount").minor, fee=from_stripe(int(body.get("fee") or 0), currency).minor,
+        currency=currency.upper(), created=int(need(body, "created")), category=str(body.get("reporting_category") or ""),
+        source=id_of(source), kind=str(source.get("object") or "") if isinstance(source, dict) else "",
+        tax=from_stripe(sum(int(one.get("amount") or 0) for one in parts), currency).minor,
     )  # fmt: skip
+
+
+def refund(body: dict[str, Any]) -> Reversal:
+    """Read a refund; what it did to the balance only where that was expanded."""
+    moves = [body.get(name) for name in ("balance_transaction", "failure_balance_transaction")]
+    return _reversal(body, "refund", body.get("failure_reason") or body.get("reason") or "", moves)
 
 
 def dispute(body: dict[str, Any]) -> Reversal:
     """Read a dispute."""
+    return _reversal(body, "dispute", body.get("reason") or "", body.get("balance_transactions") or [])
+
+
+def _reversal(body: dict[str, Any], kind: str, reason: str, moves: list[Any]) -> Reversal:
     return Reversal(
-        id=need(body, "id"), kind="dispute", status=body.get("status") or "", amount=money(body, "amount"),
+        id=need(body, "id"), kind=kind, status=body.get("status") or "", amount=money(body, "amount"),
         payment=id_of(body.get("payment_intent")) or id_of(body.get("charge")), created=int(body.get("created") or 0),
-        reason=body.get("reason") or "",
+        reason=reason, moves=tuple(movement(one) for one in moves if isinstance(one, dict)),
     )  # fmt: skip
 
 

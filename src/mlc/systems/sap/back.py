@@ -1,0 +1,97 @@
+"""What SAP knows of money that went back to customers, and of receipts that somebody cancelled.
+
+Incoming payments carry no change stamp (facts, section 3): cancellations are asked for as such, in a window of days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from mlc.core.facts import Booked, Receipt, Withdrawal
+from mlc.systems.sap import odata, wire
+from mlc.systems.sap.client import SapRefusedError
+from mlc.systems.sap.reads import SapReads
+
+_OUTGOING = (
+    "DocEntry,DocNum,CardCode,DocDate,TransferSum,CashSum,TransferReference,CounterReference,Remarks,JournalRemarks,Cancelled,"
+    "PaymentChecks"
+)
+_ENTRY = f"{wire.ENTRY},Reference,Reference3,Memo,OriginalJournal"
+_MANUAL = "ttJournalEntry"
+
+
+def withdrawals(sap: SapReads, cards: Iterable[str], first: date, ours: Iterable[str] = ()) -> list[Withdrawal]:
+    """Return what gave money back to these customers from a day on: outgoing payments and manual entries that debit them.
+
+    `ours` are references of our own entries: they are no foreign ones.
+    """
+    wanted = list(dict.fromkeys(cards))
+    if not wanted:
+        return []
+    found = list(_outgoing(sap, wanted, first))
+    known, own = set(wanted), set(ours)
+    for row in _manual(sap, first):
+        entry = wire.booked(row)
+        if entry.reference2 not in own:
+            found += _debits(row, entry, known)
+    return found
+
+
+def _outgoing(sap: SapReads, cards: list[str], first: date) -> Iterator[Withdrawal]:
+    rows = sap.bulk("VendorPayments", _OUTGOING, "CardCode", cards, extra=f"DocDate ge {odata.literal(first)}")
+    for row in rows:
+        one = wire.receipt(row)
+        if not one.cancelled:
+            names = ("TransferReference", "CounterReference", "Remarks", "JournalRemarks")
+            yield Withdrawal(f"outgoing payment {one.doc_num}", one.card_code, one.doc_date, one.total, _words(row, names))
+
+
+def _manual(sap: SapReads, first: date) -> Iterator[dict[str, Any]]:
+    """Yield entries that were keyed by hand, page by page; where SAP does not filter by origin it is looked at here."""
+    since = f"ReferenceDate ge {odata.literal(first)}"
+    try:
+        pages = list(sap.system.pages("JournalEntries", _ENTRY, f"{since} and OriginalJournal eq '{_MANUAL}'", key="JdtNum"))
+    except SapRefusedError:
+        for page in sap.system.pages("JournalEntries", _ENTRY, since, key="JdtNum"):
+            yield from (row for row in page if row.get("OriginalJournal") in (None, _MANUAL))
+        return
+    for page in pages:
+        yield from page
+
+
+def _debits(row: dict[str, Any], entry: Booked, cards: set[str]) -> list[Withdrawal]:
+    words = _words(row, ("Reference", "Reference2", "Reference3", "Memo"))
+    lines = [line for line in entry.lines if line.short_name in cards and line.local > 0]
+    return [
+        Withdrawal(
+            f"journal entry {entry.number}", line.short_name, entry.day, line.local,
+            f"{words} {line.reference1} {line.reference2} {line.memo}".strip(),
+        )
+        for line in lines
+    ]  # fmt: skip
+
+
+def _words(row: dict[str, Any], names: Iterable[str]) -> str:
+    return " ".join(str(row[name]) for name in names if row.get(name))
+
+
+def cancelled_receipts(sap: SapReads, first: date) -> Iterator[list[Receipt]]:
+    """Yield pages of incoming payments from a day on that somebody cancelled."""
+    where = f"Cancelled eq 'tYES' and DocDate ge {odata.literal(first)}"
+    select = wire.RECEIPT if sap.marker_field == "TransferReference" else f"{wire.RECEIPT},{sap.marker_field}"
+    for page in sap.system.pages("IncomingPayments", select, where):
+        yield [wire.receipt(row, sap.marker_field) for row in page]
+
+
+def standing_receipts(sap: SapReads, entries: Iterable[int]) -> dict[int, bool]:
+    """Return DocEntry -> whether it was cancelled, for those of the incoming payments that SAP still has."""
+    rows = sap.bulk("IncomingPayments", "DocEntry,Cancelled", "DocEntry", sorted(set(entries)))
+    return {int(row["DocEntry"]): row.get("Cancelled") == "tYES" for row in rows}
+
+
+def amount_is(one: Withdrawal, minor: Decimal) -> bool:
+    """Tell whether a document gave back exactly an amount in major units (SAP's sums are doubles)."""
+    return abs(one.amount - minor) < Decimal("0.0001")
