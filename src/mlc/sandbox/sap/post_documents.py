@@ -131,6 +131,8 @@ def patch(desk: Desk, type_name: str, record: Any, body: Any, *, replace: bool) 
             record.fields[name] = value
         elif prop.kind != "many" and prop.get(record) != value:
             setattr(record, prop.attr, value)
+    if isinstance(record, Document):
+        desk.books.follow_due_date(record)
     if hasattr(record, "updated"):
         desk.books.stamp(record)
 
