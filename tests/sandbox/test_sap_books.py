@@ -184,7 +184,7 @@ def test_instalments_are_paid_one_by_one() -> None:
     company.credit_memo(entry, D("50"))
     assert one.open == D("9.00")
     company.check()
-    with pytest.raises(ValueError, match="sum to"):
+    with pytest.raises(SapError, match="sum to"):
         invoice(company, installments=[(MAY, D("1"))])
 
 

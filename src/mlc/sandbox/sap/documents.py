@@ -155,7 +155,7 @@ class Documents(Settlement):
         whole = document.total_fc or document.total
         rows = list(plan or [(document.due_date, whole)])
         if sum((amount for _, amount in rows), ZERO) != whole:
-            raise ValueError("instalments must sum to the document's total")
+            raise SapError(-5002, "Instalments must sum to the document's total  [INV6.InsTotal]")
         left, left_fc = document.total, document.total_fc
         for number, (due, amount) in enumerate(rows, 1):
             last = number == len(rows)

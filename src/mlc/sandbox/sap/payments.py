@@ -44,10 +44,11 @@ class Payments(Documents):
         account: str = "",
         currency: str | None = None,
         branch: int | None = None,
+        installment: int = 1,
         **fields: Any,
     ) -> int:
         """Book a receipt as a person would, amounts in the invoices' currency; returns its DocEntry."""
-        rows = [PaymentRow("it_Invoice", entry) for entry in applied or {}]
+        rows = [PaymentRow("it_Invoice", entry, installment=installment) for entry in applied or {}]
         invoices = [self.invoice(row.doc_entry) for row in rows]
         currency = currency or (invoices[0].currency if invoices else self.local_currency)
         payment = Payment(card_code, date, currency, date, date, rows=rows, branch=branch, fields=fields)

@@ -108,6 +108,7 @@ class Verbs:
             means=given.get("means", "transfer"),
             reference=given.get("reference", ""),
             account=given.get("account", ""),
+            installment=int(given.get("installment", 1)),
         )
 
     def _refund(self, given: Mapping[str, Any]) -> Any:
