@@ -38,6 +38,7 @@ class PostFacts:
     notes: list[tuple[str, str]] = field(default_factory=list)
     taken: dict[int, int] = field(default_factory=dict)  # DocEntry -> minor units booked on it that SAP does not show yet
     debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
+    posted: set[str] = field(default_factory=set)  # payments that this journal posted once
     known: set[str] = field(default_factory=set)  # names that are held now
     seen: int = 0
 
@@ -62,6 +63,8 @@ class PostReader:
         candidates = [one for one in facts.payments.values() if self.counts(one)]
         if not candidates:
             return facts
+        links = scene.journal.links.many("payment", [one.id for one in candidates])
+        facts.posted = {key for key, mark in links.items() if mark.state in ("posted", "cancelled")}
         for one in candidates:
             decision = scene.journal.decision(one.id)
             if one.id in self.decided:

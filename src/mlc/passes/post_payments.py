@@ -9,7 +9,7 @@ Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../paid-twic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import timedelta
 from decimal import Decimal
 
 from mlc.core import codec
@@ -19,16 +19,20 @@ from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
 from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
-from mlc.core.money import MoneyError, from_decimal
+from mlc.core.money import MoneyError, from_decimal, to_stripe
 from mlc.passes import reversals, settling
 from mlc.passes.hints import Hints, read_hints
 from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
 from mlc.passes.reversals import ReversalFacts
 from mlc.passes.scene import Scene, chunks
 from mlc.passes.settling import SettleFacts
+from mlc.systems.sap import back
 
 NAME = "post-payments"
 _NOISE = Decimal("0.0001")  # SAP's sums are doubles
+_CHECKED = "sap/receipts-checked"
+_WINDOW = timedelta(days=92)  # so long a receipt is looked at: incoming payments carry no change stamp
+_DAY, _AT_ONCE = 86400.0, 400
 _PENDING = ("processing", "requires_capture", "pending")
 _OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
 Facts = PostFacts | ReversalFacts | SettleFacts
@@ -77,6 +81,7 @@ class PostPayments:
         for hints in read_hints(self.scene):
             yield from self._hinted(hints)
         yield from self._reversals(reversals.waiting(self.scene, NAME))
+        yield from self._receipts()
         yield from settling.gather(self.scene, NAME, whose=settling.STRIPE)
 
     def _held(self) -> Iterator[PostFacts]:
@@ -96,6 +101,37 @@ class PostPayments:
                 facts = self._facts(
                     {**stale, **{key: one for key, one in self.scene.stripe.payments(dict.fromkeys(moved, 0)).items() if one}}
                 )
+            yield facts
+
+    def _receipts(self) -> Iterator[PostFacts]:
+        """Look for receipts of ours that somebody cancelled, in every run; and once a day for those that are gone."""
+        journal, first = self.scene.journal, max(self.scene.rules.start, self.scene.today - _WINDOW)
+        for page in back.cancelled_receipts(self.scene.sap, first):
+            marks = journal.links.of_others("payment", [str(one.doc_entry) for one in page])
+            yield from self._lost([one for one in marks if one.state == "posted"])
+        now, last = self.scene.clock.now(), float(journal.cursor(_CHECKED) or 0)
+        if 0 <= now - last < _DAY:
+            return
+        batch: list[Mark] = []
+        for mark in journal.links.all_in_state("payment", "posted"):
+            if str(mark.data.get("day") or "") >= first.isoformat():
+                batch.append(mark)
+            if len(batch) == _AT_ONCE:
+                yield from self._lost(self._absent(batch))
+                batch = []
+        yield from self._lost(self._absent(batch))
+        yield PostFacts(cursors={_CHECKED: str(now)})
+
+    def _absent(self, marks: list[Mark]) -> list[Mark]:
+        """Return those payments of which no live receipt carries our mark."""
+        found = self.scene.sap.receipts_by_marker([marker(one.key) for one in marks]) if marks else {}
+        return [one for one in marks if not any(not receipt.cancelled for receipt in found.get(marker(one.key), []))]
+
+    def _lost(self, marks: list[Mark]) -> Iterator[PostFacts]:
+        """Decide again about payments whose receipt does not stand any more: they are held, never booked by themselves."""
+        for part in chunks((one.key for one in marks), 40):
+            facts = self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
+            facts.invoice_states += [Mark("payment", key, state="cancelled") for key in part]
             yield facts
 
     def _returned(self, payments: Iterable[str]) -> Iterator[ReversalFacts]:
@@ -198,6 +234,14 @@ class PostPayments:
         live = [receipt for receipt in booked if not receipt.cancelled]
         if live:
             return self._adopt(one, name, live, plan)
+        if booked and one.refunded >= to_stripe(one.amount):
+            plan.notes.append((name, f"the receipt of {one.id} was cancelled in SAP, and all of it was refunded at Stripe"))
+            plan.unchanged += 1
+            plan.healed += [name] if name in facts.known else []
+            return "refunded"
+        if not booked and one.id in facts.posted and not self._is_insisted(one):
+            text = f"{one.id} was posted, and SAP no longer knows its receipt: was the company restored? mlc replay {one.id} --again"
+            return self._skip(one, name, "gone_from_sap", f"{text} books it anew")
         if booked and not self._is_insisted(one):
             text = f"receipt {booked[-1].doc_num} for {one.id} was cancelled in SAP"
             return self._skip(one, name, "cancelled_in_sap", text, (str(booked[-1].doc_num),))

@@ -86,12 +86,6 @@ def cancelled_receipts(sap: SapReads, first: date) -> Iterator[list[Receipt]]:
         yield [wire.receipt(row, sap.marker_field) for row in page]
 
 
-def standing_receipts(sap: SapReads, entries: Iterable[int]) -> dict[int, bool]:
-    """Return DocEntry -> whether it was cancelled, for those of the incoming payments that SAP still has."""
-    rows = sap.bulk("IncomingPayments", "DocEntry,Cancelled", "DocEntry", sorted(set(entries)))
-    return {int(row["DocEntry"]): row.get("Cancelled") == "tYES" for row in rows}
-
-
 def amount_is(one: Withdrawal, minor: Decimal) -> bool:
     """Tell whether a document gave back exactly an amount in major units (SAP's sums are doubles)."""
     return abs(one.amount - minor) < Decimal("0.0001")

@@ -69,7 +69,11 @@ def posted_marks(command: PostPayment, body: dict[str, Any]) -> tuple[Mark, ...]
     data = {"amount": command.amount.minor, "currency": command.amount.currency, "card_code": command.card_code}
     parts = [[part.doc_entry, part.amount.minor] for part in command.allocations]
     posted = Mark(
-        "payment", command.payment, entry, "posted", {**data, "applied": parts, "number": str(body.get("DocNum") or entry)}
+        "payment",
+        command.payment,
+        entry,
+        "posted",
+        {**data, "applied": parts, "number": str(body.get("DocNum") or entry), "day": command.doc_date.isoformat()},
     )
     return (posted, *(_stands(one, command) for one in command.after if one.invoice))
 
