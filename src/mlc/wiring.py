@@ -58,7 +58,8 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
 }
 RUN_ORDER = tuple(PASSES)
 STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
-NEEDS = {"post-payments": "stripe", "push-invoices": "stripe", "reconcile-payouts": "gocardless"}
+TAKES_EITHER = ("reconcile-payouts",)
+NEEDS = {"post-payments": "stripe", "push-invoices": "stripe"}
 
 
 @dataclass(slots=True)
@@ -102,9 +103,12 @@ class OpenTenant:
         )
 
     def lacks(self, pass_: str) -> str:
-        """Return the section that a pass needs and this tenant does not have, "" where it has all."""
+        """Return what a pass needs and this tenant does not have, "" where it has all."""
         section = NEEDS.get(pass_, "")
-        return section if section and getattr(self.tenant, section) is None else ""
+        if not section and pass_ in TAKES_EITHER and self.tenant.gocardless is None:
+            into = self.tenant.stripe.bank_account if self.tenant.stripe is not None else None
+            return "" if into else "gocardless section and no stripe.bank_account"
+        return f"{section} section" if section and getattr(self.tenant, section) is None else ""
 
     def road(self, pass_: str, options: Options, tell: Callable[[Any], None] = lambda _item: None) -> Road:
         """Return the road that one pass takes."""

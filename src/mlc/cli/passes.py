@@ -51,7 +51,7 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
 
 def _nothing_to_do(session: Session, opened: OpenTenant, name: str, section: str, *, alone: bool, dry_run: bool) -> None:
     """Tell of a pass that a tenant has no processor for."""
-    why = f"nothing to do: the tenant has no {section} section"
+    why = f"nothing to do: the tenant has no {section}"
     if session.options.json:
         fields = blank_summary(name, errors.OK, dry_run=dry_run, head=opened.journal.audit.head(), why=why)
         session.voice.emit("summary", run_id=opened.run_id, tenant=opened.tenant.name, **fields)

@@ -275,6 +275,7 @@ class Movement:
     source: str = ""
     kind: str = ""  # what the source is: charge, refund, dispute, payout ...
     tax: int = 0  # how much of the fee is tax
+    payment: str = ""  # the payment its source belongs to, where that was read with it
 
     @property
     def net(self) -> int:

@@ -9,7 +9,7 @@ Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../paid-twic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from mlc.core import codec
@@ -106,6 +106,8 @@ class PostPayments:
     def _receipts(self) -> Iterator[PostFacts]:
         """Look for receipts of ours that somebody cancelled, in every run; and once a day for those that are gone."""
         journal, first = self.scene.journal, max(self.scene.rules.start, self.scene.today - _WINDOW)
+        if next(journal.links.all_in_state("payment", "posted"), None) is None:
+            return
         for page in back.cancelled_receipts(self.scene.sap, first):
             marks = journal.links.of_others("payment", [str(one.doc_entry) for one in page])
             yield from self._lost([one for one in marks if one.state == "posted"])

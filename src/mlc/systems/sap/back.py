@@ -74,6 +74,14 @@ def _debits(row: dict[str, Any], entry: Booked, cards: set[str]) -> list[Withdra
     ]  # fmt: skip
 
 
+def keyed_entries(sap: SapReads, first: date) -> Iterator[tuple[Booked, str]]:
+    """Yield the entries that were keyed by hand from a day on, each with every reference and remark it carries."""
+    for row in _manual(sap, first):
+        entry = wire.booked(row)
+        lines = " ".join(f"{line.reference1} {line.reference2} {line.memo}" for line in entry.lines)
+        yield entry, f"{_words(row, ('Reference', 'Reference2', 'Reference3', 'Memo'))} {lines}"
+
+
 def _words(row: dict[str, Any], names: Iterable[str]) -> str:
     return " ".join(str(row[name]) for name in names if row.get(name))
 

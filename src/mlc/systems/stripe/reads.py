@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mlc.core.facts import Hint, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
+from mlc.core.deposits import StripePayout
+from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.client import StripeSystem
 
@@ -163,6 +164,26 @@ class StripeReads:
         moves = [wire.movement(row) for page in self.system.pages("/v1/balance_transactions", params) for row in page]
         back = sorted((one for one in moves if one.category == "charge_failure"), key=lambda one: one.created)
         return Reversal(charge, "returned", "failed", payment.amount, payment.id, payment.created, moves=tuple(back))
+
+    # --- payouts ----------------------------------------------------------------------------------------------------
+
+    def payouts_since(self, created: int) -> Iterator[list[StripePayout]]:
+        """Yield pages of payouts created at or after a moment."""
+        params = {"created": {"gte": created}, "expand": ["data.failure_balance_transaction"]}
+        for page in self.system.pages("/v1/payouts", params):
+            yield [wire.payout(row) for row in page]
+
+    def payout(self, payout_id: str) -> StripePayout | None:
+        """Return a payout, None where Stripe has none."""
+        body = self.system.find(f"/v1/payouts/{payout_id}", {"expand": ["failure_balance_transaction"]})
+        return wire.payout(body) if body else None
+
+    def movements_of(self, payout_id: str) -> Iterator[list[Movement]]:
+        """Yield pages of what an automatic payout is made of, its own movement left out."""
+        params = {"payout": payout_id, "expand": ["data.source"]}
+        for page in self.system.pages("/v1/balance_transactions", params):
+            rows = [row for row in page if row.get("type") != "payout" or wire.id_of(row.get("source")) != payout_id]
+            yield [wire.movement(row) for row in rows]
 
 
 _BACK = {"refund": wire.refund, "dispute": wire.dispute}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from mlc.core.deposits import StripePayout
 from mlc.core.errors import UnexpectedAnswerError
 from mlc.core.facts import Movement, Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
 from mlc.core.money import Money, from_stripe
@@ -152,6 +153,24 @@ def movement(body: dict[str, Any]) -> Movement:
         currency=currency.upper(), created=int(need(body, "created")), category=str(body.get("reporting_category") or ""),
         source=id_of(source), kind=str(source.get("object") or "") if isinstance(source, dict) else "",
         tax=from_stripe(sum(int(one.get("amount") or 0) for one in parts), currency).minor,
+        payment=_payment_of(source) if isinstance(source, dict) else "",
+    )  # fmt: skip
+
+
+def _payment_of(source: dict[str, Any]) -> str:
+    """Return the payment that an object belongs to: its PaymentIntent, else the charge."""
+    own = str(source.get("id") or "") if source.get("object") == "charge" else ""
+    return id_of(source.get("payment_intent")) or id_of(source.get("charge")) or own
+
+
+def payout(body: dict[str, Any]) -> StripePayout:
+    """Read a payout; its failure's moment only where that was expanded. Arrival is a day, told as its midnight UTC."""
+    trace, failed = body.get("trace_id") or {}, body.get("failure_balance_transaction")
+    return StripePayout(
+        id=need(body, "id"), amount=money(body, "amount"), status=str(need(body, "status")), automatic=bool(body.get("automatic")),
+        reconciled=body.get("reconciliation_status") == "completed", created=int(need(body, "created")),
+        arrival=datetime.fromtimestamp(int(need(body, "arrival_date")), UTC).date(),
+        failed_at=int(failed.get("created") or 0) if isinstance(failed, dict) else 0, trace=str(trace.get("value") or ""),
     )  # fmt: skip
 
 
