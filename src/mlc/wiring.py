@@ -34,7 +34,7 @@ from mlc.store.lock import TenantLock
 from mlc.store.records import Stored
 from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
 from mlc.systems.gocardless.reads import GoCardlessReads
-from mlc.systems.live import Party, party, refuse_unfit, refuse_wrong_key
+from mlc.systems.live import Party, party, refuse_changed, refuse_unfit, refuse_wrong_key
 from mlc.systems.sap import entries as sap_entries
 from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
@@ -107,18 +107,23 @@ class OpenTenant:
         section = NEEDS.get(pass_, "")
         return section if section and getattr(self.tenant, section) is None else ""
 
-    def clear(self, ask: Callable[[str, list[Party], list[str]], str]) -> None:
+    def clear(self, ask: Callable[[str, list[Party], list[str]], str] | None) -> None:
         """Let this tenant write. In mode live the accounts behind the keys are read, and a person must have confirmed each.
 
         `ask` is told SAP's name of the company, the parties, and whose place they take; it returns who confirmed them, or raises.
+        None is for a dry run: it may read, and is cleared for nothing.
         """
-        if self.tenant.mode == "live" and not self.cleared:
+        if self.tenant.mode == "live":
             clearance = Clearance(self.journal)
-            found, given = [party(one) for one in (self.stripe, self.gocardless) if one is not None], clearance.given()
-            missing = [one for one in found if one.key not in given]
+            found, known = [party(one) for one in (self.stripe, self.gocardless) if one is not None], clearance.known()
+            missing = [one for one in found if not known.get(one.key)]
+            former = [key for key in known for one in missing if key.startswith(f"{one.system}/") and key != one.key]
+            if ask is None:
+                refuse_changed(self.tenant, missing, [key for key in former if known[key]])
+                clearance.note([one.key for one in missing])
+                return
             if missing:
-                name, systems = str(self.sap.company().get("CompanyName") or ""), {one.system for one in missing}
-                former = [key for key in given if key.split("/")[0] in systems]
+                name = str(self.sap.company().get("CompanyName") or "")
                 clearance.give([one.key for one in missing], ask(name, found, former), former)
         self.cleared = True
 

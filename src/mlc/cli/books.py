@@ -35,6 +35,6 @@ def confirmed(settings: Settings, tenant: Tenant) -> dict[str, str]:
         with reading(settings, tenant) as journal:
             clearance = Clearance(journal)
             clearance.refuse_other_mode(tenant.name, tenant.mode)
-            return clearance.given()
+            return {account: moment for account, moment in clearance.known().items() if moment}
     except NoStateError:
         return {}

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 def clear_to_write(session: Session, opened: OpenTenant, command: str, *, dry_run: bool) -> None:
     """Let a tenant write. `command` is what the person typed, to be typed again. Raises LimitError, ConfigError.
 
-    A dry run writes nothing and asks nothing. Every command that can write comes through here before anything else.
+    A dry run asks nothing, and is cleared for nothing. Every command that can write comes through here before anything else.
     """
-    if dry_run:
-        return
 
     def ask(name: str, parties: list[Party], former: list[str]) -> str:
         from mlc.cli.holding import who
@@ -35,15 +33,15 @@ def clear_to_write(session: Session, opened: OpenTenant, command: str, *, dry_ru
         )
         if former:
             story += (
-                f" (this state file has served {', '.join(former)}: what it knows of customers and invoices is of that account; a new"
-                " account wants a state file of its own)"
+                f" (this state file has served {', '.join(former)}: if that is another account, its customers and invoices are what"
+                " it knows; begin with a new file in `state:` then)"
             )
         if company not in session.options.companies:
             _typed(session, story, tenant, company, command)
         session.voice.say(f"{tenant}: confirmed for mode live: company {company} with {accounts}")
         return who()
 
-    opened.clear(ask)
+    opened.clear(None if dry_run else ask)
 
 
 def _typed(session: Session, story: str, tenant: str, company: str, command: str) -> None:

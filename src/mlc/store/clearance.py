@@ -12,18 +12,27 @@ _TRACES = ("intents", "links", "held", "decisions", "cursors")
 
 
 class Clearance:
-    """What is remembered of mode live for one company: cursors `live/<system>/<account>`, the moment as their value."""
+    """What is remembered of mode live for one company: cursors `live/<system>/<account>`, the moment of the word as their value.
+
+    The value is empty where a dry run has read the account and nobody has confirmed it yet.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def given(self) -> dict[str, str]:
-        """Return `<system>/<account>` -> when a person confirmed it."""
+    def known(self) -> dict[str, str]:
+        """Return `<system>/<account>` -> when a person confirmed it, "" where it was only read."""
         rows = self._journal.database.connection.execute(
             "SELECT name, value FROM cursors WHERE book=? AND substr(name, 1, 5)=? ORDER BY updated_at, name",
             (self._journal.book, _PREFIX),
         )
         return {row["name"].removeprefix(_PREFIX): row["value"] for row in rows}
+
+    def note(self, accounts: list[str]) -> None:
+        """Remember accounts whose customers and payments are about to be read without a word."""
+        new = [account for account in accounts if account not in self.known()]
+        for account in new:
+            self._journal.set_cursor(f"{_PREFIX}{account}", "")
 
     def give(self, accounts: list[str], who: str, former: list[str]) -> None:
         """Remember that a person typed the company's name for these accounts, in place of former ones; the audit trail tells it."""
@@ -45,7 +54,7 @@ class Clearance:
 
         Raises ConfigError.
         """
-        company, live = self._journal.book, bool(self.given())
+        company, live = self._journal.book, bool(self.known())
         if mode == "test" and live:
             raise ConfigError(
                 f"tenant {tenant} is in mode test, but this state file has served company {company} in mode live: nothing of a"

@@ -59,3 +59,16 @@ def refuse_wrong_key(tenant: Tenant, key: Secret) -> None:
         )
     if tenant.mode == "test" and _ANY_LIVE.match(text):
         raise ConfigError(f"{which} is a live key", hint="use the key of a sandbox or of test mode")
+
+
+def refuse_changed(tenant: Tenant, missing: list[Party], former: list[str]) -> None:
+    """Refuse to plan with a state file whose links are of the account that a person confirmed before. Raises ConfigError.
+
+    A restricted key that cannot tell its account may be the old account's new key.
+    """
+    if former and not any(":" in key for key in [*former, *(one.key for one in missing)]):
+        raise ConfigError(
+            f"tenant {tenant.name}: this state file serves {', '.join(former)}, but the key opens {' and '.join(map(str, missing))}:"
+            " a plan would mix the two",
+            hint="correct the key, or give the new account a state file of its own: name a new one in `state:`",
+        )

@@ -28,12 +28,12 @@ class GoCardlessReads:
 
     def creditor(self) -> tuple[str, str]:
         """Return the organisation's first creditor and its name: later ones do not make it another organisation."""
-        rows = sorted(self.system.rows("creditors"), key=lambda row: (str(row.get("created_at") or ""), str(row.get("id"))))
+        rows = list(self.system.rows("creditors"))  # the newest first
         if not rows:
             raise UnexpectedAnswerError(
                 "GoCardless tells no creditor of this token", hint="finish the account's set-up at GoCardless"
             )
-        return str(rows[0]["id"]), str(rows[0].get("name") or "")
+        return str(rows[-1]["id"]), str(rows[-1].get("name") or "")
 
     # --- payouts ----------------------------------------------------------------------------------------------------
 
