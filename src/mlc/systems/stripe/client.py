@@ -221,19 +221,19 @@ class StripeSystem:
 
     def _check_mode(self, body: Any) -> None:
         """Refuse a whole answer in which any object, however deep, is of the other mode or of a connected account."""
-        modes = ("test", "live")
         for one in objects(body):
-            what = f"{one.get('object') or 'object'} {one.get('id') or 'without id'}"
-            if isinstance(live := one.get("livemode"), bool) and live != self.options.livemode:
+            live = one.get("livemode")
+            if isinstance(live, bool) and live != self.options.livemode:
+                ours, theirs = ("live", "test") if self.options.livemode else ("test", "live")
                 raise ConfigError(
-                    f"tenant {self.options.tenant} is in mode {modes[self.options.livemode]}, but Stripe answers with the"
-                    f" {modes[live]} {what}: nothing of this answer is used",
+                    f"tenant {self.options.tenant} is in mode {ours}, but Stripe answers with the {theirs} {_what(one)}:"
+                    " nothing of this answer is used",
                     hint="use a key of the mode that the tenant's `mode:` names",
                 )
-            if str(one.get("object")).endswith("event") and (account := one.get("account")):
+            if one.get("account") and str(one.get("object")).endswith("event"):
                 raise ConfigError(
-                    f"tenant {self.options.tenant}: the {what} is of the connected account {account}, and mlc does not serve"
-                    " Connect platforms: nothing of this answer is used",
+                    f"tenant {self.options.tenant}: the {_what(one)} is of the connected account {one['account']}, and mlc does"
+                    " not serve Connect platforms: nothing of this answer is used",
                     hint="use the secret key of the account whose money it is",
                 )
 
@@ -289,6 +289,10 @@ def objects(body: Any) -> Iterator[dict[str, Any]]:
             waiting += [inner for name, inner in one.items() if isinstance(inner, dict | list) and name != "metadata"]
         elif isinstance(one, list):
             waiting += one
+
+
+def _what(body: dict[str, Any]) -> str:
+    return f"{body.get('object') or 'object'} {body.get('id') or 'without id'}"
 
 
 def operation(method: str, path: str) -> str:
