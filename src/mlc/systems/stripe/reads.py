@@ -8,7 +8,7 @@ from typing import Any
 from mlc.core.deposits import StripePayout
 from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
 from mlc.systems.stripe import wire
-from mlc.systems.stripe.client import StripeSystem
+from mlc.systems.stripe.client import ForbiddenError, StripeSystem
 
 # Twenty is the most one call takes; a twenty-first is refused with the whole call. What only speaks of payouts and credit notes, or
 # of failures that change nothing, is not needed by these passes.
@@ -27,6 +27,14 @@ class StripeReads:
 
     def __init__(self, system: StripeSystem) -> None:
         self.system = system
+
+    def account(self) -> tuple[str, str]:
+        """Return the account behind the key and its business name; a key that may not read it stands for itself."""
+        try:
+            body = self.system.get("/v1/account")
+        except ForbiddenError:
+            return f"key:{self.system.fingerprint()}", "not readable with this restricted key"
+        return str(body.get("id") or ""), str((body.get("business_profile") or {}).get("name") or "")
 
     # --- invoices and customers -------------------------------------------------------------------------------------
 
