@@ -327,6 +327,7 @@ def rules_of(tenant: Tenant) -> Rules:
         mail=bool(stripe and stripe.delivery == "stripe_email"),
         accounts={role: _by_currency(getattr(stripe, role, None)) for role in STRIPE_ROLES},
         refunds=stripe.refunds if stripe else "hold", disputes=stripe.disputes if stripe else "hold",
+        credit_rest=stripe.credit_rest if stripe else "leave",
         also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
     )  # fmt: skip
 

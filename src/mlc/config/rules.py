@@ -13,10 +13,8 @@ from mlc.config.values import is_loopback, looks_secret, split_url
 
 _STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
 _CLAIM = "the claim table comes with a later version; set claim: false"
-_INSTALLMENTS = "invoices with installments come with a later version; set installments: hold"
 _LATER: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("sap", "claim"), ("true", "yes", "on", "1", "y", "t"), _CLAIM),
-    (("sap", "installments"), ("total", "next_due"), _INSTALLMENTS),
 )
 # A part that cannot follow or undo what it starts with money names itself here: mode test may try it, mode live refuses it.
 NOT_LIVE: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [

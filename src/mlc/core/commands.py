@@ -58,6 +58,9 @@ class PushInvoice:
     read_at: float = 0.0  # when the balance was read, Unix seconds
     run_id: str = ""  # the run that read it
     mail: bool = False
+    due_in_sap: str = ""  # DocDueDate, or the installment's: a change is told in the trail
+    installment: int = 0  # InstallmentId where only one of several is asked for
+    aside: int = 0  # minor units of SAP's balance that are not asked for yet: later installments
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class CreditInvoice:
     amount: Money
     left: Money  # what remains at Stripe before it
     why: str
+    rest: int = 0  # minor units of it that Stripe had collected already: credited out of band
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ class Allocation:
     doc_entry: int
     doc_num: int
     amount: Money
+    installment: int = 0  # InstallmentId, 0 where the invoice has one only
 
 
 @dataclass(frozen=True, slots=True)

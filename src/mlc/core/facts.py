@@ -20,6 +20,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Installment:
+    """One installment of an invoice. `open` is what is left of it in minor units, None where nobody looked."""
+
+    number: int  # InstallmentId
+    due: date
+    total: Decimal
+    open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
     """An A/R invoice in SAP (table OINV). Amounts are major units in the local currency, as SAP said them."""
 
@@ -40,6 +50,7 @@ class Invoice:
     down_payment: Decimal = Decimal(0)
     discount: Decimal = Decimal(0)
     installments: int = 1
+    plan: tuple[Installment, ...] = ()  # where it was asked for and is more than one
     lines: tuple[Line, ...] = ()
     total_fc: Decimal = Decimal(0)  # in the document's currency, where that is not the local one
     paid_fc: Decimal = Decimal(0)
@@ -208,6 +219,7 @@ class Origin:
     card_code: str = ""
     key: str = ""
     doc_total: str = ""
+    installment: int = 0
 
 
 @dataclass(frozen=True, slots=True)

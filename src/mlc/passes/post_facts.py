@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mlc.core.facts import Account, Invoice, Payment, Period, Receipt
+from mlc.core.facts import Account, Installment, Invoice, Payment, Period, Receipt
 from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.matching import is_foreign, named_entries
 from mlc.core.money import Money
+from mlc.passes import installments
 from mlc.passes.scene import Scene
 from mlc.systems.sap.reads import is_by_hand
 
@@ -27,6 +28,7 @@ class PostFacts:
     receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
     drafts: dict[str, int] = field(default_factory=dict)  # by marker: waits for approval
     invoices: dict[int, Invoice] = field(default_factory=dict)
+    plans: dict[int, tuple[Installment, ...]] = field(default_factory=dict)  # of invoices with several installments
     neighbours: list[Receipt] = field(default_factory=list)
     cards: dict[str, str] = field(default_factory=dict)  # Stripe customer -> CardCode
     decisions: dict[str, list[int]] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class PostReader:
                 facts.cards[customer] = card
         if facts.cards:
             facts.invoices.update(scene.sap.open_invoices_of(facts.cards.values()))
+        facts.plans = installments.read(scene, facts.invoices.values())
         cards = {one.card_code for one in facts.invoices.values()} | set(facts.cards.values())
         days = [scene.day_of(one.succeeded_at) for one in new if one.succeeded_at]
         if cards and days:

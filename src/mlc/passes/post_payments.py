@@ -9,6 +9,7 @@ Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../paid-twic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -20,7 +21,7 @@ from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
 from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
 from mlc.core.money import MoneyError, from_decimal, to_stripe
-from mlc.passes import reversals, settling
+from mlc.passes import installments, reversals, settling
 from mlc.passes.hints import Hints, read_hints
 from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
 from mlc.passes.reversals import ReversalFacts
@@ -321,7 +322,12 @@ class PostPayments:
             return self._skip(
                 one, name, "account", f"the clearing account {scene.rules.account(scene.currency)} cannot be posted to in SAP"
             )
+        parts = installments.spread(result.allocations, facts.plans, shelf.used)
+        if parts is None:
+            text = f"{one.id} pays an invoice in installments, and what is open of each cannot be told from SAP"
+            return self._skip(one, name, "installments", text)
         shelf.take(result)
+        result = replace(result, allocations=parts)
         plan.intents.append(self._intent(one, name, result, day, facts, shelf))
         return "posted"
 

@@ -59,6 +59,7 @@ class Rules:
     )  # Stripe's: role -> currency ("" = every) -> account
     refunds: str = "hold"
     disputes: str = "hold"
+    credit_rest: str = "leave"  # what becomes of a credit memo's part that Stripe has collected already
     also_with_mandate: bool = False
     debits: DebitRules | None = None
 

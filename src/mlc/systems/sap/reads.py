@@ -156,6 +156,12 @@ class SapReads:
         rows = self.bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
         return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
 
+    def changed_credit_memos(self, since: date) -> Iterator[list[CreditMemo]]:
+        """Yield pages of credit memos changed on or after a day."""
+        where = f"UpdateDate ge {odata.literal(since)}"
+        for page in self.system.pages("CreditNotes", wire.CREDIT_MEMO, where, after=0):
+            yield [wire.credit_memo(row) for row in page]
+
     # --- what payouts need ------------------------------------------------------------------------------------------
 
     def debts(
@@ -206,6 +212,11 @@ class SapReads:
                 f"SAP refuses a filter on JournalEntries.{self.entry_field}: {refused.error.text}", hint=_PROOF_HINT
             ) from refused
         return found
+
+    def entries_by_number(self, numbers: Iterable[int]) -> dict[int, Booked]:
+        """Return JdtNum -> journal entry."""
+        rows = self.bulk("JournalEntries", wire.ENTRY, "JdtNum", sorted(set(numbers)), key="JdtNum")
+        return {one.trans: one for one in map(wire.booked, rows)}
 
     def reversal_of(self, entry: Booked) -> Booked | None:
         """Return a later entry that takes this one back line by line, though it carries no reference of ours; page by page."""

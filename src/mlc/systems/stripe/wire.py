@@ -40,6 +40,7 @@ def origin(body: dict[str, Any]) -> Origin:
         card_code=data.get("sap_card_code", ""),
         key=data.get("mlc_key", ""),
         doc_total=data.get("sap_doc_total", ""),
+        installment=_whole(data.get("sap_installment")) or 0,
     )
 
 
