@@ -210,6 +210,20 @@ def debits(said: Said) -> dict[str, Any]:
     return next(line for line in said.of("clearing") if line["provider"] == "GoCardless")
 
 
+def test_what_cannot_be_compared(desk: Desk) -> None:
+    """Money in another currency is shown and not compared; an account that SAP does not have proves nothing and is exit 3."""
+    desk.company.account.pay_without_invoice(None, 700, "usd")
+    desk.mlc("run", "-q")
+    euro, dollar = desk.mlc("report", "clearing", "--json").of("clearing")
+    assert (euro["currency"], euro["drift"], dollar["currency"], dollar["drift"]) == ("EUR", 0, "USD", None)
+    assert (dollar["receipts"], parts(dollar)["payments"]) == (700, [("currency", -700)])
+    assert "not compared" in dollar["notes"][0]
+    desk.write(('clearing_account: "1361"', 'clearing_account: "4711"'))
+    said = desk.mlc("report", "clearing", "-q")
+    assert said.code == 3
+    assert "SAP has no account 4711" in said.out
+
+
 @pytest.mark.parametrize("words", [("--since", "soon"), ("--csv", "/nowhere/at/all.csv")])
 def test_what_cannot_be_asked(desk: Desk, words: tuple[str, str]) -> None:
     """A day that is none, and a file that cannot be written, are exit 2."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mlc.cli.session import Session
     from mlc.config import Settings, Tenant
     from mlc.passes.scene import Scene
+    from mlc.systems.gocardless.reads import GoCardlessReads
+    from mlc.systems.sap.reads import SapReads
+    from mlc.systems.stripe.reads import StripeReads
 
 
 @contextmanager
@@ -26,28 +29,47 @@ def reading(settings: Settings, tenant: Tenant) -> Iterator[Journal]:
         database.close()
 
 
-@contextmanager
-def seeing(session: Session, settings: Settings, tenant: Tenant, journal: Journal) -> Iterator[Scene]:
-    """Open the ways to read a tenant's systems beside its journal: nothing is written, so no lock is taken.
+def ways_to_read(
+    session: Session, settings: Settings, tenant: Tenant, stack: ExitStack
+) -> tuple[Callable[[], SapReads], Callable[[], StripeReads] | None, Callable[[], GoCardlessReads] | None]:
+    """Return how each system is opened for reading; what was opened is closed with the stack.
 
-    Raises ConfigError, CredentialError, SecretStoreError.
+    Each raises CredentialError, SecretStoreError, ConfigError when it is called.
     """
-    from mlc.passes.scene import Scene
     from mlc.systems.gocardless.reads import GoCardlessReads
     from mlc.systems.sap.reads import SapReads
     from mlc.systems.stripe.reads import StripeReads
-    from mlc.wiring import Seams, gocardless_system, rules_of, sap_system, stripe_system
+    from mlc.wiring import Seams, gocardless_system, sap_system, stripe_system
 
     resolver, seams = session.resolver(settings), type(session).seams or Seams()
     seams.log = session.voice.detail
+
+    def sap() -> SapReads:
+        system = sap_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return SapReads(system)
+
+    def stripe() -> StripeReads:
+        system = stripe_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return StripeReads(system)
+
+    def debits() -> GoCardlessReads:
+        system = gocardless_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return GoCardlessReads(system)
+
+    return sap, stripe if tenant.stripe is not None else None, debits if tenant.gocardless is not None else None
+
+
+@contextmanager
+def seeing(session: Session, settings: Settings, tenant: Tenant, journal: Journal) -> Iterator[Scene]:
+    """Open the ways to read a tenant's systems beside its journal: nothing is written, so no lock is taken."""
+    from mlc.passes.scene import Scene
+    from mlc.wiring import Seams, rules_of
+
+    seams = type(session).seams or Seams()
     with ExitStack() as stack:
-        sap = SapReads(sap_system(tenant, resolver, seams))
-        stack.callback(sap.system.close)
-        stripe = debits = None
-        if tenant.stripe is not None:
-            stripe = StripeReads(stripe_system(tenant, resolver, seams))
-            stack.callback(stripe.system.close)
-        if tenant.gocardless is not None:
-            debits = GoCardlessReads(gocardless_system(tenant, resolver, seams))
-            stack.callback(debits.system.close)
-        yield Scene(rules_of(tenant), sap, stripe, journal, seams.clock, tenant.name, None, debits)
+        sap, stripe, debits = ways_to_read(session, settings, tenant, stack)
+        opened = sap(), stripe() if stripe else None, debits() if debits else None
+        yield Scene(rules_of(tenant), opened[0], opened[1], journal, seams.clock, tenant.name, None, opened[2])

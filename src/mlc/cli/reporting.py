@@ -46,12 +46,12 @@ def clearing(
         for one in session.tenants(settings):
             with session.guarded(f"{one.name}: "):
                 for proof in _proofs(session, settings, one, day):
-                    if proof.statement.drift:
+                    if proof.statement.drift or proof.no_account:
                         session.codes.append(errors.ATTENTION)
                     _tell(session, one.name, proof)
                     rows += _rows(one.name, proof)
         if csv is not None:
-            _write(csv, rows)
+            _write(csv, [(*row[:-1], session.voice.clean(row[-1])) for row in rows])
 
     simple(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), work)
 
@@ -73,7 +73,7 @@ def _tell(session: Session, tenant: str, proof: Proof) -> None:
         session.voice.emit("clearing", tenant=tenant, **fields(proof))
         return
     one = proof.statement
-    if session.options.quiet and not one.drift:
+    if session.options.quiet and not one.drift and not proof.no_account:
         return
     lines = [(title, amount, reason or text) for _, title, _, reason, amount, text in _lines(proof)]
     session.voice.out(f"{tenant}  {one.provider}  {one.currency}  from {proof.since}")

@@ -34,6 +34,7 @@ class Proof:
     pending: int = 0
     held: dict[str, int] = field(default_factory=dict)  # GoCardless: what its balances say
     notes: list[str] = field(default_factory=list)
+    no_account: bool = False  # SAP does not have the configured account: nothing is proved
 
 
 class ClearingProof:
@@ -78,7 +79,8 @@ class ClearingProof:
                     f"SAP's account is in {self.scene.currency}: {currency} is not compared, this version does not book it"
                 )
             elif there is None:
-                proof.notes.append("SAP has no such clearing account: nothing can be compared")
+                proof.no_account = True
+                proof.notes.append(f"SAP has no account {self.scene.rules.account(currency)}: nothing can be compared")
             if not steady:
                 proof.notes.append("money moved while this was read, again and again: a drift may be that; ask again")
             yield proof
@@ -123,7 +125,8 @@ class ClearingProof:
         """GoCardless' payouts go straight to the bank: its clearing account holds only what bounced and was not paid again."""
         scene = self.scene
         currency = scene.currency
-        there = self.sap.account(scene.debits.account("clearing_account", currency))
+        code = scene.debits.account("clearing_account", currency)
+        there = self.sap.account(code) if code else None
         bounced = self._bounced()
         statement = Statement(
             "GoCardless", currency, 0, 0, Totals(), from_decimal(there.balance, currency).minor if there else None
@@ -132,10 +135,11 @@ class ClearingProof:
         if bounced.count:
             statement.explained["bounced"] = bounced
         proof = Proof(statement, self.shown, there)
-        for code, kind, minor in GoCardlessBalance(scene.gocardless.system).now():
-            proof.held[f"{kind} {code}"] = proof.held.get(f"{kind} {code}", 0) + minor
+        for owned, kind, minor in GoCardlessBalance(scene.gocardless.system).now():
+            proof.held[f"{kind} {owned}"] = proof.held.get(f"{kind} {owned}", 0) + minor
         if there is None:
-            proof.notes.append("SAP has no such clearing account: nothing can be compared")
+            proof.no_account = True
+            proof.notes.append(f"SAP has no account {code or 'that is configured'}: nothing can be compared")
         if scene.stripe_account is not None and self._shared():
             proof.statement.account = None
             proof.notes.append("it is Stripe's account too: compared there")
