@@ -15,7 +15,10 @@ from mlc.core.reversing import Books, Leg, Place, Wait, entry, left_of, legs, ta
 
 EXAMPLES = 200
 DAY = date(2026, 11, 3)
-CLEARING, FEE = Account("1361", "1361", "Stripe", active=True, postable=True), Account("6855", "6855", "Fees", active=True, postable=True)
+CLEARING, FEE = (
+    Account("1361", "1361", "Stripe", active=True, postable=True),
+    Account("6855", "6855", "Fees", active=True, postable=True),
+)
 BOOKS = Books("C1", "", CLEARING, FEE, "EUR", DAY, DAY)
 
 

@@ -31,7 +31,8 @@ class LifeFacts:
     at_stripe: ProcessorInvoice | None = None
     receipts: list[Receipt] = field(default_factory=list)  # live ones that pay it, ours too
     memos: list[CreditMemo] = field(default_factory=list)
-    unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold yet
+    unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold
+    taken_back: int = 0  # how much of that stood in SAP once and was cancelled there
 
 
 def moved(scene: Scene, one: Invoice, link: Mark) -> bool:
@@ -65,20 +66,16 @@ def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], l
     paid = [
         part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"
     ]
-    posted = _posted(scene, [part.payment for part in paid if part.kind != "payment_record"])
+    payments = [part.payment for part in paid if part.kind != "payment_record"]
+    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}  # the books, not the journal
     for life in lives.values():
         parts = life.at_stripe.payments or () if life.at_stripe else ()
-        life.unposted = sum(
-            part.amount.minor
-            for part in parts
-            if part.status == "paid" and part.kind != "payment_record" and part.payment not in posted
-        )
-
-
-def _posted(scene: Scene, payments: list[str]) -> set[str]:
-    """Return those payments that stand in SAP: the books are asked, not the journal."""
-    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}
-    return {one for one in payments if any(not receipt.cancelled for receipt in found.get(marker(one), []))}
+        for part in parts:
+            if part.status == "paid" and part.kind != "payment_record":
+                receipts = found.get(marker(part.payment), [])
+                if all(receipt.cancelled for receipt in receipts):
+                    life.unposted += part.amount.minor
+                    life.taken_back += part.amount.minor if receipts else 0
 
 
 def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int, list[Receipt]], dict[int, list[CreditMemo]]]:
@@ -146,8 +143,14 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
         if link.data.get("sap_closed") and not one.cancelled and one.balance > 0:
             text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance}"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
-        elif life is not None and life.at_stripe is not None and life.unposted == 0 and one.balance > 0 and not one.cancelled:
-            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money of its own, and {one.balance} are open in SAP"
+        elif (
+            life is not None
+            and life.at_stripe is not None
+            and life.unposted == life.taken_back
+            and one.balance > 0
+            and not one.cancelled
+        ):
+            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money that stands in SAP, and {one.balance} are open there"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
     elif life is not None:
         _decide_moved(scene, one, link, life, plan)

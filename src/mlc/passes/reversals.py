@@ -165,7 +165,7 @@ def _read_around(scene: Scene, booking: list[Reversal], facts: ReversalFacts) ->
     facts.invoices = scene.sap.invoices({int(entry) for mark in marks for entry, _ in mark.data.get("applied") or ()})
     first = min(scene.day_of(leg.created) for one in new for leg in _legs(scene, one)) - NEAR
     try:
-        facts.withdrawals = back.withdrawals(scene.sap, cards, first, keys)
+        facts.withdrawals = back.withdrawals(scene.sap, cards, first)
     except SapRefusedError as refused:
         facts.unread = f"{refused.error.code} {refused.error.text}"
     facts.claimed = {str(mark.data.get("what")) for mark in links.all_in_state("reversal", "by_hand")}
@@ -351,7 +351,7 @@ class _Desk:
         if taken is None or (leg.back < 0 and -sum(part.amount for part in undone) != -leg.back):
             left = Money(sum(place.minor for place in places), self.scene.currency)
             return Wait("amount_mismatch", f"{left} are left of {one.payment} in SAP")
-        numbers = tuple(self.facts.invoices[entry].doc_num for entry, _ in applied if entry in self.facts.invoices)
+        numbers = tuple(sorted(self.facts.invoices[entry].doc_num for entry, _ in applied if entry in self.facts.invoices))
         books = reversing.Books(
             card, self.facts.partners[card].control, clearing, fee, self.scene.currency, day, original,
             next(iter(branches)) if self.scene.ledger.branches else None, numbers,

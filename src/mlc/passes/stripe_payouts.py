@@ -66,7 +66,7 @@ class StripePayouts:
     @property
     def wanted(self) -> bool:
         """Tell whether the configuration says where the money arrives."""
-        return self.scene.stripe_account is not None and bool(self.scene.rules.account(self.scene.currency, "bank_account"))
+        return self.scene.stripe_account is not None and any(self.scene.rules.accounts.get("bank_account", {}).values())
 
     # --- gather -----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlc.core.facts import Booked, Receipt, Withdrawal
+from mlc.core.keys import is_reference
 from mlc.systems.sap import odata, wire
 from mlc.systems.sap.client import SapRefusedError
 from mlc.systems.sap.reads import SapReads
@@ -23,19 +24,19 @@ _ENTRY = f"{wire.ENTRY},Reference,Reference3,Memo,OriginalJournal"
 _MANUAL = "ttJournalEntry"
 
 
-def withdrawals(sap: SapReads, cards: Iterable[str], first: date, ours: Iterable[str] = ()) -> list[Withdrawal]:
+def withdrawals(sap: SapReads, cards: Iterable[str], first: date) -> list[Withdrawal]:
     """Return what gave money back to these customers from a day on: outgoing payments and manual entries that debit them.
 
-    `ours` are references of our own entries: they are no foreign ones.
+    An entry that carries a reference of ours is about that one thing and no candidate for another.
     """
     wanted = list(dict.fromkeys(cards))
     if not wanted:
         return []
     found = list(_outgoing(sap, wanted, first))
-    known, own = set(wanted), set(ours)
+    known = set(wanted)
     for row in _manual(sap, first):
         entry = wire.booked(row)
-        if entry.reference2 not in own:
+        if not is_reference(entry.reference2):
             found += _debits(row, entry, known)
     return found
 
@@ -78,6 +79,8 @@ def keyed_entries(sap: SapReads, first: date) -> Iterator[tuple[Booked, str]]:
     """Yield the entries that were keyed by hand from a day on, each with every reference and remark it carries."""
     for row in _manual(sap, first):
         entry = wire.booked(row)
+        if is_reference(entry.reference2):
+            continue
         lines = " ".join(f"{line.reference1} {line.reference2} {line.memo}" for line in entry.lines)
         yield entry, f"{_words(row, ('Reference', 'Reference2', 'Reference3', 'Memo'))} {lines}"
 
