@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import Ledgers, reasons
 
 from harness import TODAY
+from ledgers import Ledgers, reasons
 
 PLAN = (("40.00", 10), ("40.00", 40), ("39.00", 70))
 

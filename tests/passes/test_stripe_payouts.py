@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from ledgers import BANK, BOOK, CLEARING, FEES, SUSPENSE, Ledgers, reasons
 
 from harness import TODAY
+from ledgers import BANK, BOOK, CLEARING, FEES, SUSPENSE, Ledgers, reasons
 
 
 @pytest.fixture
