@@ -99,6 +99,10 @@ def show(
 
 def called(held: Held) -> str:
     """Return what a person calls the thing: an invoice by its number, anything else by its id; every command understands it."""
+    if "/settle/" in held.name and not held.about.get("payout"):
+        return next(
+            (str(held.about[kind]) for kind in ("refund", "dispute", "returned") if held.about.get(kind)), thing_of(held.name)
+        )
     number = held.about.get("doc_num")
     return str(number) if number and "/push-invoice/" in held.name else thing_of(held.name)
 
@@ -112,6 +116,16 @@ def _next_steps(held: Held) -> str:
         return (
             f"mlc held match {payment} DOCNUM, mlc replay {held.about.get('payout')}, or mlc held dismiss {thing} --note TEXT"
         )
+    if held.reason in ("refund", "dispute", "returned", "manual_payout"):
+        return f"book it in SAP, then mlc held dismiss {thing} --note TEXT"
+    if held.reason == "reopened" and "/settle/" in held.name:
+        return (
+            f"reconcile the debit in SAP (a credit memo of the sum does it by itself), or mlc held dismiss {thing} --note TEXT"
+        )
+    if any(f"/{verb}/" in held.name for verb in ("refund", "dispute", "returned")) or held.about.get("payout", "").startswith(
+        "po_"
+    ):
+        return f"mlc replay {thing}, mlc replay {thing} --again to book it in spite of the doubt, or mlc held dismiss {thing} --note TEXT"
     if "/post-payment/" in held.name:
         return f"mlc held match {thing} DOCNUM, mlc replay {thing}, mlc replay {thing} --again, or mlc held dismiss {thing} --note TEXT"
     return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"

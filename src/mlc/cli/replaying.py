@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from mlc.cli.session import Session
     from mlc.engine.road import Options
     from mlc.store.records import Stored
+    from mlc.systems.stripe.reads import StripeReads
     from mlc.wiring import OpenTenant
 
+BACK = ("refund", "dispute", "returned")
 PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax", "reversed")
 
 
@@ -32,13 +34,14 @@ class Wanted:
     """What a replay is about, sorted by the pass that decides it."""
 
     payments: list[str] = field(default_factory=list)
+    back: list[tuple[str, str]] = field(default_factory=list)  # (refund or dispute, its payment)
     documents: list[int] = field(default_factory=list)
     payouts: list[str] = field(default_factory=list)
     others: list[Stored] = field(default_factory=list)
     finished: list[Stored] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.payments or self.documents or self.payouts or self.others or self.finished)
+        return bool(self.payments or self.back or self.documents or self.payouts or self.others or self.finished)
 
 
 def replay_in(
@@ -63,9 +66,10 @@ def replay_in(
     known = bool(wanted)
     _leave_waiting_drafts(session, opened, wanted)
     scene = opened.scene()
-    if wanted.payments:
-        insist = wanted.payments if again else []
-        pass_ = PostPayments(scene, only=dict.fromkeys(wanted.payments), insist=insist)
+    if wanted.payments or wanted.back:
+        insist = [*wanted.payments, *(one for one, _ in wanted.back)] if again else []
+        only = dict.fromkeys([*wanted.payments, *(payment for _, payment in wanted.back)])
+        pass_ = PostPayments(scene, only=only, insist=insist)
         session.codes.append(run_one(session, opened, POST, options, None, pass_))
     if wanted.payouts:
         insist = wanted.payouts if again else []
@@ -99,6 +103,8 @@ def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None
             _sort(stored, wanted)
     if not wanted and wish.startswith(("pi_", "ch_", "py_")):
         wanted.payments.append(wish)
+    if not wanted and opened.stripe is not None:
+        _find_at_stripe(opened.stripe, wish, wanted)
     if not wanted and opened.gocardless is not None and wish.startswith(("PO", "PM")):
         wanted.payouts += _payouts(opened, wish)
     entries = _documents(opened, wish)
@@ -108,6 +114,15 @@ def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None
             wanted.finished.append(known)
         elif entry not in wanted.documents:
             wanted.documents.append(entry)
+
+
+def _find_at_stripe(stripe: StripeReads, wish: str, wanted: Wanted) -> None:
+    """Take a refund, dispute or payout that Stripe knows and that waits for nobody."""
+    for prefixes, kind in ((("re_", "pyr_"), "refund"), (("dp_", "du_"), "dispute")):
+        if wish.startswith(prefixes) and (one := stripe.reversal(kind, wish)) is not None:
+            wanted.back.append((one.id, one.payment))
+    if wish.startswith("po_") and stripe.payout(wish) is not None:
+        wanted.payouts.append(wish)
 
 
 def _payouts(opened: OpenTenant, wish: str) -> list[str]:
@@ -131,6 +146,7 @@ def _one_meaning(wish: str, wanted: Wanted) -> None:
     """Refuse a word that may mean several things: nothing is done to the wrong one."""
     meant = [
         *dict.fromkeys(wanted.payments),
+        *(one for one, _ in dict.fromkeys(wanted.back)),
         *dict.fromkeys(wanted.payouts),
         *(f"docentry:{entry}" for entry in dict.fromkeys(wanted.documents)),
     ]
@@ -143,6 +159,9 @@ def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTena
     verb = name.split("/")[1]
     if verb == "post-payment":
         wanted.payments.append(str(about.get("payment") or thing_of(name)))
+    elif verb in BACK or (verb == "settle" and not about.get("payout")):
+        one = next((str(about[kind]) for kind in BACK if about.get(kind)), thing_of(name))
+        wanted.back.append((one, str(about.get("payment") or "")))
     elif verb in PAYOUTS and about.get("payout"):
         wanted.payouts.append(str(about["payout"]))
     elif verb == "push-invoice" and "doc_entry" in about:
@@ -156,6 +175,10 @@ def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTena
 def _sort(stored: Stored, wanted: Wanted) -> None:
     if isinstance(stored.command, PostPayment):
         wanted.payments.append(stored.command.payment)
+    elif isinstance(stored.command, PostEntry) and stored.command.reversal:
+        wanted.back.append((stored.command.reversal, stored.command.parts[0].payment))
+    elif isinstance(stored.command, Reconcile) and not stored.command.parts[0].startswith("PO"):
+        wanted.back.append((stored.command.parts[0].split("/")[0], stored.command.payment))
     elif isinstance(stored.command, PostEntry):
         wanted.payouts.append(stored.command.payout)
     elif isinstance(stored.command, Reconcile):

@@ -31,6 +31,7 @@ _WINDOW = 30 * 86400  # payouts are listed by creation, and may fail for weeks
 _BEFORE = 35  # days before the start in which one that arrives after it may have been created
 _NEAR = timedelta(days=10)
 _SLOW = 14 * 86400  # so long Stripe may take to reconcile a payout before a person should look
+_PASSING = ("not_reconciled", "closed_period")  # dismissing these says nothing about what comes after
 _RETURNED = ("failed", "canceled")
 _ROLES = ("clearing_account", "bank_account", "fee_account", "vat_account", "suspense_account")
 
@@ -119,7 +120,7 @@ class StripePayouts:
     def _closed(self, one: StripePayout, held: dict[str, Held]) -> bool:
         """Tell whether a person has dealt with it by hand."""
         known = held.get(self._name(one.id))
-        return known is not None and known.dismissed and self._only is None
+        return known is not None and known.dismissed and known.reason not in _PASSING and self._only is None
 
     def _read(self, one: StripePayout, marks: dict[str, Mark], held: dict[str, Held]) -> Iterator[DepositFacts]:
         """Yield a payout once, and a second time for its failure, which builds on what was really booked."""
@@ -287,7 +288,8 @@ class StripePayouts:
             return
         if self._unposted(command.day, one, facts, plan):
             return
-        says = f"book payout {one.id}: {split.count} movements, {Money(split.kept, one.amount.currency)} fees"
+        count = f"{split.count} movement" + ("s" if split.count != 1 else "")
+        says = f"book payout {one.id}: {count}, {Money(split.kept, one.amount.currency)} fees"
         self._wish(one, one.id, command, data, says, facts, plan)
 
     def _unsound(self, one: StripePayout, facts: DepositFacts, split: Split) -> tuple[str, str] | None:

@@ -297,8 +297,9 @@ def _part(mark: Mark) -> Told:
     """Tell where a part of a payout's entry stands, and by which rule."""
     data = mark.data
     number = f"invoice {data['doc_num']}" if data.get("doc_num") else data.get("card_code") or f"account {data.get('account')}"
-    amount, payout = Money(data["amount"], data["currency"]), mark.key.split("/")[0]
-    text = f"{data['thing']} {amount} of payout {payout} -> {number} in entry {data['trans']} ({mark.state})"
+    amount, source = Money(data["amount"], data["currency"]), mark.key.split("/")[0]
+    what = f"payout {source}" if source.startswith("PO") else data["payment"]
+    text = f"{data['thing']} {amount} of {what} -> {number} in entry {data['trans']} ({mark.state})"
     return _told("booking", f"{text}; {data.get('rule')}: {data.get('evidence')}", data, date.fromisoformat(data["day"]))
 
 

@@ -111,6 +111,7 @@ _IDS = (
     "doc_nums",
     "refund",
     "dispute",
+    "returned",
     "payout",
     "customer_gc",
 )  # DocEntry is no number that people know
