@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlc.cli import options as o
+from mlc.cli.demo_back import BOOKING, show_money_back
 from mlc.cli.demo_week import show_a_week
 from mlc.cli.session import Session, install_signals, simple
 from mlc.core.errors import ConfigError, UnexpectedAnswerError
@@ -56,6 +57,7 @@ tenants:
       fee_account: "6855"
       bank_account: "1200"
       suspense_account: "1590"
+{BOOKING.rstrip()}
     gocardless:
       url: {debit_url}
       access_token: {{file: "{folder.resolve()}/gocardless.token"}}
@@ -117,6 +119,7 @@ def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
             _pass(session, path)
             _books(session, world)
             show_a_week(session, world, lambda *names, dry_run=False: _pass(session, path, names, dry_run=dry_run))
+            show_money_back(session, world, path, lambda *names: _pass(session, path, names))
             for system in (world.sap.books, world.stripe.account, world.gocardless.organisation):
                 system.check()
         say(f"\nThat took {time.monotonic() - began:.1f} seconds. What nobody could explain is held, not guessed:")

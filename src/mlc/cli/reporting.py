@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,19 +42,24 @@ def clearing(
     """
 
     def work(session: Session) -> None:
-        settings, day = session.settings(), parse_day(since)
-        rows: list[tuple[str, ...]] = []
-        for one in session.tenants(settings):
-            with session.guarded(f"{one.name}: "):
-                for proof in _proofs(session, settings, one, day):
-                    if proof.statement.drift or proof.no_account:
-                        session.codes.append(errors.ATTENTION)
-                    _tell(session, one.name, proof)
-                    rows += _rows(one.name, proof)
+        rows = prove(session, parse_day(since))
         if csv is not None:
             _write(csv, [(*row[:-1], session.voice.clean(row[-1])) for row in rows])
 
     simple(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), work)
+
+
+def prove(session: Session, day: date | None) -> list[tuple[str, ...]]:
+    """Prove the clearing accounts of every tenant and tell it; returns the rows for a file. A drift ends the session with 3."""
+    settings, rows = session.settings(), list[tuple[str, ...]]()
+    for one in session.tenants(settings):
+        with session.guarded(f"{one.name}: "):
+            for proof in _proofs(session, settings, one, day):
+                if proof.statement.drift or proof.no_account:
+                    session.codes.append(errors.ATTENTION)
+                _tell(session, one.name, proof)
+                rows += _rows(one.name, proof)
+    return rows
 
 
 def _proofs(session: Session, settings: Settings, tenant: Tenant, since: Any) -> Iterator[Proof]:

@@ -11,6 +11,7 @@ from mlc.sandbox.gocardless import GoCardlessService
 from mlc.sandbox.kit import Clock
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
+from mlc.sandbox.stripe.switches import StripeSwitches
 
 COMPANY, USER, PASSWORD, KEY, TOKEN = "SBODEMO", "manager", "sandbox-door-27", "sk_test_mlcsandbox", "sandbox_mlc"
 _DAY = dt.timedelta(days=1)
@@ -136,7 +137,11 @@ class World:
         """A company with four customers and nine open invoices of the last weeks, one of them partly paid already."""
         clock = clock or Clock()
         sap = SapService(clock, company=COMPANY, users={USER: PASSWORD})
-        world = cls(sap, StripeService(clock, secret_key=KEY), GoCardlessService(clock, access_token=TOKEN))
+        world = cls(
+            sap,
+            StripeService(clock, secret_key=KEY, switches=StripeSwitches(settle_days=0)),
+            GoCardlessService(clock, access_token=TOKEN),
+        )
         for code, name, email in _PARTNERS:
             sap.books.add_partner(code, name, email=email)
         today = dt.datetime.fromtimestamp(clock.now(), dt.UTC).date()
