@@ -217,12 +217,12 @@ def _lock(desk: Desk) -> None:
 
 
 def test_demo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`demo --json` keeps the contract and ends with Stripe's books and GoCardless' payouts, which tie with SAP."""
+    """`demo --json` keeps the contract and shows Stripe's books and GoCardless' payouts, which tie with SAP, and a proof without drift."""
     monkeypatch.setattr(tempfile, "tempdir", str(desk.folder))
     said = demo(desk)
     lines = check(said)
     assert (said.code, [line["tied"] for line in lines if "tied" in line]) == (0, [True, True])
-    assert lines[-1]["type"] == "payouts"
+    assert [one["drift"]["minor"] if isinstance(one["drift"], dict) else one["drift"] for one in said.of("clearing")] == [0, 0]
     assert [line["exit_code"] for line in said.of("summary") if line["exit_code"] not in (0, 3)] == []
 
 

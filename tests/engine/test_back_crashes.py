@@ -92,7 +92,7 @@ def test_killed_anywhere(tmp_path: Path, lost: bool) -> None:
     points: list[str] = []
     failures: list[str] = []
     number = 0
-    share = 4 if lost else 1
+    share = 6 if lost else 3
 
     def die(where: str) -> None:
         if "GetOpenTransactions" in where or (where.startswith("before") and len(points) % 5):
@@ -122,6 +122,7 @@ def test_killed_anywhere(tmp_path: Path, lost: bool) -> None:
     tried = [one for one in points if one]
     print(f"lost={lost}: {len(points)} write points, killed at {len(tried) // share}")  # noqa: T201 - so that a fall of the figure is seen
     assert len(tried) >= POINTS
+    assert len(tried) // share >= POINTS // 6
     assert not failures, f"{len(failures)} of {len(tried)}\n" + "\n".join(failures[:2])
 
 

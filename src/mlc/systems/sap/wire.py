@@ -139,9 +139,9 @@ def receipt(row: dict[str, Any], marker_field: str | None = None) -> Receipt:
     parts = [optional(row, "TransferSum"), optional(row, "CashSum")]
     parts += [optional(check, "CheckSum") for check in row.get("PaymentChecks") or []]
     parts += [optional(card, "CreditSum") for card in row.get("PaymentCreditCards") or []]
-    applied = [
-        (int(part["DocEntry"]), optional(part, "SumApplied")) for part in row.get("PaymentInvoices") or [] if _is_invoice(part)
-    ]
+    applied: dict[int, Decimal] = {}
+    for part in filter(_is_invoice, row.get("PaymentInvoices") or []):  # an invoice in installments stands in several rows
+        applied[int(part["DocEntry"])] = applied.get(int(part["DocEntry"]), Decimal(0)) + optional(part, "SumApplied")
     return Receipt(
         doc_entry=int(need(row, "DocEntry", what)),
         doc_num=int(row.get("DocNum") or row["DocEntry"]),
@@ -151,7 +151,7 @@ def receipt(row: dict[str, Any], marker_field: str | None = None) -> Receipt:
         total=sum(parts, Decimal(0)),
         reference=row.get(marker_field or "TransferReference") or "",
         cancelled=row.get("Cancelled") == "tYES",
-        applied=tuple(applied),
+        applied=tuple(applied.items()),
     )
 
 
