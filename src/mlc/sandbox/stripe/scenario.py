@@ -16,7 +16,7 @@ VERBS = frozenset(
     pay_by_charge settle_balance refund settle_refund fail_refund dispute escalate_dispute win_dispute lose_dispute
     make_payout manual_payout send_payout complete_payout reconcile_payout fail_payout credit_customer book void
     subscription_invoice duplicate_events drop_events shuffle_events mark_delivered balance check add_customer add_invoice
-    read all events""")
+    update_customer delete_customer add_subscription pause_by_hand read all events""")
 )
 
 
