@@ -127,11 +127,12 @@ def test_what_nobody_agreed_on_is_saps(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_held_and_never_cut(tmp_path: Path) -> None:
     """A name longer than SAP's field is held, other fields go their way, and the item goes once somebody shortens it."""
     company, customer = settled(tmp_path)
-    change(company, customer, name="N" * 101)
+    change(company, customer, name="N" * 101, phone="7")
     company.books.change_partner("C1", City="Bonn")
     company.run()
-    assert company.held() == {"update-partner/stripe/C1": "field_not_taken"}
-    assert (in_sap(company)["name"], at_stripe(company, customer)["city"]) == ("Müller & Söhne", "Bonn")
+    assert company.held() == {"field/stripe/C1": "field_not_taken"}
+    sap = in_sap(company)
+    assert (sap["name"], sap["phone"], at_stripe(company, customer)["city"]) == ("Müller & Söhne", "7", "Bonn")
     company.run()
     change(company, customer, name="N" * 100)
     company.run()
@@ -294,6 +295,20 @@ def test_a_partner_that_sap_no_longer_has_is_held(tmp_path: Path) -> None:
     company.run()
     assert company.held() == {}
     assert in_sap(company, "C7")["phone"] == "5"
+    company.books.partners["C8"] = company.books.partners.pop("C7")
+    company.books.partners["C8"].card_code = "C8"
+    company.clock.pass_time(86_400)
+    company.run()
+    assert company.held() == {"customer/stripe/C7": "gone_from_sap"}
+    change(company, customer, metadata={"sap_card_code": "C8"}, phone="6")
+    company.run()
+    company.clock.pass_time(86_400)
+    company.run()
+    entry = company.invoice("C8")
+    company.run()
+    assert company.held() == {}
+    assert company.account.read(company.pushed()[entry])["customer"] == customer
+    assert at_stripe(company, customer) == in_sap(company, "C8")
     quiet(company)
 
 
@@ -384,8 +399,7 @@ def test_a_customer_of_nobody_becomes_a_partner_only_where_configured(tmp_path: 
     customer = account.add_customer("Neu GmbH", "neu@example.com", address=ADDRESS)
     account.add_customer("Known", "C1@example.com")
     account.add_customer("No mail")
-    for number in (1, 2):
-        account.add_customer(f"Twin {number}", "twin@example.com")
+    twins = [account.add_customer(f"Twin {number}", "twin@example.com") for number in (1, 2)]
     company.sap.faults.append(Fault("lost", method="POST", path="BusinessPartners", times=1))
     company.run()
     company.clock.pass_time(300)
@@ -400,7 +414,10 @@ def test_a_customer_of_nobody_becomes_a_partner_only_where_configured(tmp_path: 
     company.run()
     company.run()
     assert set(company.books.partners) == {"C1", code}
+    account.delete_customer(twins[0])
     entry = company.invoice(code)
     company.run()
     assert account.read(company.pushed()[entry])["customer"] == customer
+    assert len(company.books.partners) == 3
+    assert company.held() == {}
     quiet(company)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlc.wiring import OpenTenant
 
 PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax", "reversed")
-PARTNERS = ("customer", "update-customer", "update-partner", "note-figures", "gone-customer")
+PARTNERS = ("customer", "update-customer", "update-partner", "note-figures", "field", "gone-customer")
 
 
 @dataclass(slots=True)

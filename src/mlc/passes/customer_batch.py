@@ -17,7 +17,7 @@ from mlc.passes.scene import Scene
 from mlc.store.held import Held
 from mlc.store.records import Stored
 
-VERBS = ("customer", "update-customer", "update-partner", "note-figures")
+VERBS = ("customer", "update-customer", "update-partner", "note-figures", "field")
 _NOT_ON_HOLD = ("", "0", "n", "no", "tno", "false")
 
 

@@ -1,6 +1,6 @@
 """Stripe customers that nobody is, made business partners in SAP, where the configuration says so.
 
-Reads: the partners that have the customers' e-mails, and those of the codes they would get.
+Reads: the partners that have the customers' e-mails.
 Decides: only a customer created since `start_date`, with an e-mail that no partner and no other such customer has.
 Names: `<company>/create-partner/stripe/<customer>`.
 """
@@ -29,7 +29,6 @@ class Births:
 
     nobody: list[ProcessorCustomer] = field(default_factory=list)
     partners: list[Partner] = field(default_factory=list)  # with one of their e-mails
-    codes: dict[str, Partner] = field(default_factory=dict)  # partners that have a code of ours already
     twins: Counter[str] = field(default_factory=Counter)  # e-mail -> how many customers of nobody have it
     states: dict[str, str] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
@@ -44,15 +43,16 @@ def code_of(scene: Scene, customer: str) -> str:
 
 def read(scene: Scene, page: Iterable[ProcessorCustomer | None], asked: Iterable[str] = ()) -> Births | None:
     """Read what is needed to decide who is to be created; None where the configuration does not want it, or nobody is."""
+    if not scene.rules.customers.create_in_sap:
+        return None
     begin = scene.first_moment().timestamp()
     nobody = [one for one in page if one is not None and not one.company and not one.card_code and one.created >= begin]
     waits = {held.name for held in scene.journal.held.all(dismissed=True) if held.name.split("/")[1] == VERB}
     facts = Births([one for one in nobody if one.email], held=waits, asked=set(asked))
-    if not scene.rules.customers.create_in_sap or not (facts.nobody or facts.asked):
+    if not (facts.nobody or facts.asked):
         return None
     emails = list(dict.fromkeys(one.email for one in facts.nobody))
     facts.partners = scene.sap.partners_by_email(how for email in emails for how in customers.spellings(email))
-    facts.codes = scene.sap.partners(code_of(scene, one.id) for one in facts.nobody)
     there = scene.journal.links.of_others("stripe-customer", [email.lower() for email in emails])
     facts.twins = Counter(
         mark.other for mark in there if mark.state == "unlinked" and mark.key not in {one.id for one in facts.nobody}
@@ -70,11 +70,7 @@ def decide(scene: Scene, facts: Births, plan: Plan, *, insist: bool = False) -> 
         contact = of_customer(one)
         contact["name"] = contact["name"] or contact["email"]
         long = too_long(contact, FIELDS)
-        mine = facts.codes.get(code)
-        if any(
-            same("email", partner.email, one.email) and partner is not mine and partner.card_code != code
-            for partner in facts.partners
-        ):
+        if any(same("email", other.email, one.email) and other.card_code != code for other in facts.partners):
             continue  # it is linked by that e-mail when there is something to push
         if facts.states.get(name) == "refused" and name not in facts.held and not insist:
             continue

@@ -1,7 +1,8 @@
 """One linked customer, decided: whose contact data go where, and who has lost the other. Pure.
 
 Names: `<company>/update-customer/stripe/<CardCode>`, `.../update-partner/...`; held as `.../customer/stripe/<CardCode>` where the
-link itself is in question, and as `.../gone-customer/stripe/<customer>` where invoices of a deleted customer are open.
+link itself is in question, as `.../field/stripe/<CardCode>` where SAP has no room, and as `.../gone-customer/stripe/<customer>` where
+invoices of a deleted customer are open.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def decide(scene: Scene, card: str, batch: CustomerBatch, plan: Plan, *, insist:
         if customer is None:
             _gone(scene, card, batch, plan)
             return False
+        if (customer.company, customer.card_code) != (scene.rules.company, card) and card not in batch.partners:
+            _moved(scene, card, customer, batch, plan)
+            return False
         if (customer.company, customer.card_code) != (scene.rules.company, card):
             plan.skips.append(_renamed(scene, name, card, customer))
             if link.state != "conflict":
@@ -34,11 +38,11 @@ def decide(scene: Scene, card: str, batch: CustomerBatch, plan: Plan, *, insist:
             plan.marks.append(Mark("customer", card, customer.id, "linked"))
     if card not in batch.partners:
         text = f"the Stripe customer {link.other} is linked to {card}, and SAP has no such business partner (any more)"
-        text += ": put the new CardCode into sap_card_code of its metadata, or take it out there"
+        text += ": put its new CardCode into sap_card_code of the metadata, or take it out there"
         plan.skips.append(Skip(name, "gone_from_sap", text, about=_about(card, link.other)))
         return False
     if link.other not in batch.customers:
-        return True
+        return link.state == "linked"
     others = _others(scene, card, batch)
     if others:
         both = tuple(sorted([link.other, *others]))
@@ -70,6 +74,16 @@ def _renamed(scene: Scene, name: str, card: str, customer: ProcessorCustomer) ->
     text = f"the Stripe customer {customer.id} is linked to {card}, and its metadata names {now} by now: put sap_card_code and"
     text += f" sap_company right there ({card}, {scene.rules.company}); until then nothing is written to it"
     return Skip(name, "conflict", text, about=_about(card, customer.id))
+
+
+def _moved(scene: Scene, card: str, customer: ProcessorCustomer, batch: CustomerBatch, plan: Plan) -> None:
+    """SAP no longer has the partner and the customer names another one, or none: a renamed partner keeps its customer."""
+    plan.marks.append(Mark("customer", card, f"was {customer.id}", "gone"))
+    told = f"SAP has no {card} any more, and its Stripe customer {customer.id} names {customer.card_code or 'nobody'} by now"
+    plan.notes.append((scene.name("customer", card), told))
+    known = batch.links.get(customer.card_code)
+    if customer.company == scene.rules.company and customer.card_code and (known is None or known.state == "gone"):
+        plan.marks.append(Mark("customer", customer.card_code, customer.id, "linked"))
 
 
 def _gone(scene: Scene, card: str, batch: CustomerBatch, plan: Plan) -> None:
@@ -109,9 +123,6 @@ def _merge(
     if settled or (not known and FIELDS):
         fresh = dict.fromkeys(FIELDS) if not known else {}  # of another customer nothing is agreed
         plan.marks.append(Mark("contact", card, customer.id, data={**fresh, **settled}))
-    if not merged.to_stripe and not merged.to_sap:
-        plan.unchanged += 1
-        return
     wishes = [_to_stripe(scene, partner, customer, merged), *_to_sap(scene, partner, customer, merged)]
     for wish in wishes:
         if isinstance(wish, Skip):
@@ -136,8 +147,6 @@ def _wish(intent: Intent, card: str, batch: CustomerBatch, plan: Plan, *, insist
         plan.skips.append(
             Skip(held.name, held.reason, held.text, candidates=held.candidates, about=held.about, facts=held.facts)
         )
-    else:
-        plan.unchanged += 1
 
 
 def _to_stripe(scene: Scene, partner: Partner, customer: ProcessorCustomer, merged: Merged) -> Intent | None:
@@ -151,14 +160,18 @@ def _to_stripe(scene: Scene, partner: Partner, customer: ProcessorCustomer, merg
 
 
 def _to_sap(scene: Scene, partner: Partner, customer: ProcessorCustomer, merged: Merged) -> list[Intent | Skip]:
-    card, name = partner.card_code, scene.name("update-partner", partner.card_code)
+    card = partner.card_code
+    wishes: list[Intent | Skip] = []
     long = too_long(merged.result, merged.to_sap)
     if long:
         told = ", ".join(f"{field} {merged.result[field]!r}" for field in long)
         text = f"SAP has no room for what Stripe holds of {card}: {told}; shorten it at Stripe ({customer.id}), or change it in SAP"
-        return [Skip(name, "field_not_taken", text, about=_about(card, customer.id))]
-    if not merged.to_sap:
-        return []
-    command = UpdatePartner(card, customer.id, tuple((field, merged.result[field]) for field in merged.to_sap))
-    says = f"bring {card} {partner.name} in SAP to what Stripe holds: {', '.join(merged.to_sap)}"
-    return [Intent(name, command, f"customer/{card}", says=says, anew=True)]
+        name = scene.name("field", card)
+        wishes.append(Skip(name, "field_not_taken", text, about=_about(card, customer.id)))
+    fit = [field for field in merged.to_sap if field not in long]
+    if fit:
+        command = UpdatePartner(card, customer.id, tuple((field, merged.result[field]) for field in fit))
+        says = f"bring {card} {partner.name} in SAP to what Stripe holds: {', '.join(fit)}"
+        name = scene.name("update-partner", card)
+        wishes.append(Intent(name, command, f"customer/{card}", says=says, anew=True))
+    return wishes

@@ -37,9 +37,14 @@ def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
     """Return the marks that a page of Stripe customers leads to: links by our numbers, and who belongs to nobody yet."""
     plan = Plan(seen=len(page))
     known = scene.journal.links.many("customer", [one.card_code for one in page if one.company == scene.rules.company])
+    theirs = {
+        mark.other for mark in scene.journal.links.of_others("customer", [one.id for one in page]) if mark.state != "gone"
+    }
     for one in page:
         if one.company == scene.rules.company and one.card_code and not one.deleted:
             link = known.get(one.card_code)
+            if one.id in theirs and (link is None or link.other != one.id):
+                continue  # it is linked to another partner: sync-customers asks a person
             if link is None or (link.state == "gone" and link.other != one.id):
                 known[one.card_code] = Mark("customer", one.card_code, one.id, "linked", {"email": one.email})
                 plan.marks.append(known[one.card_code])
@@ -49,6 +54,20 @@ def seen_customers(scene: Scene, page: list[ProcessorCustomer]) -> Plan:
             plan.marks.append(Mark("stripe-card", one.id, one.card_code, "unlinked"))
         elif not one.company and one.email:
             plan.marks.append(Mark("stripe-customer", one.id, one.email.lower(), "unlinked", {"name": one.name}))
+    return plan
+
+
+def seen_again(scene: Scene, customers: Mapping[str, ProcessorCustomer | None]) -> Plan:
+    """Return what changed of customers that belonged to nobody when they were noted: gone, another e-mail, or somebody's by now."""
+    plan = Plan()
+    for kind in ("stripe-customer", "stripe-card"):
+        for key, mark in scene.journal.links.many(kind, customers).items():
+            one = customers[key]
+            names = "" if one is None else one.email.lower() if kind == "stripe-customer" else one.card_code
+            theirs = one is not None and bool(one.company and (kind == "stripe-customer" or one.company != scene.rules.company))
+            state = "unlinked" if names and not theirs else "gone"
+            if (state, names or mark.other) != (mark.state, mark.other):
+                plan.marks.append(Mark(kind, key, names, state))
     return plan
 
 

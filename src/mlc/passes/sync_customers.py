@@ -83,7 +83,7 @@ class SyncCustomers:
         """Yield what may have changed at Stripe: whole pages where they are listed, else customer by customer."""
         many = len(news.changed) > MANY
         if news.every or many or news.created or self.scene.journal.cursor(customers.LISTING) != "done":
-            yield from self._list(reader, every=news.every or many)
+            yield from self._list(reader, news, every=news.every or many)
         yield from self._read_again(reader, news.changed, news.cards, news.hinted)
 
     def _read_again(
@@ -91,6 +91,7 @@ class SyncCustomers:
     ) -> Iterator[SyncFacts]:
         for part in chunks_of(changed):
             fresh = {one: self.scene.stripe.customer(one) for one in part}
+            yield SyncFacts(ready=customers.seen_again(self.scene, fresh))
             yield SyncFacts(batch=reader.both(fresh, hinted=hinted))
             births = customer_births.read(self.scene, fresh.values(), asked=part)
             if births is not None:
@@ -98,12 +99,15 @@ class SyncCustomers:
         for part in chunks(cards, _BATCH):
             yield SyncFacts(batch=reader.both({}, part))
 
-    def _list(self, reader: BatchReader, *, every: bool) -> Iterator[SyncFacts]:
+    def _list(self, reader: BatchReader, news: News, *, every: bool) -> Iterator[SyncFacts]:
         """Yield the new customers, or all of them, page by page; who is whose is noted before anything is decided."""
         self._listed = True
         for page, plan in customers.customer_pages(self.scene, every=every):
             yield SyncFacts(ready=plan)
             ours = {one.id: one for one in page if one.company == self.scene.rules.company and one.card_code}
+            if every:
+                shown = {one.id for one in page}
+                news.changed = [one for one in news.changed if one not in shown]
             if every and ours:
                 yield SyncFacts(batch=reader.both(ours, hinted=ours))
             births = customer_births.read(self.scene, page)
@@ -172,8 +176,10 @@ class SyncCustomers:
 
     def _decide(self, card: str, batch: CustomerBatch, plan: Plan) -> None:
         plan.seen += 1
+        before = len(plan.skips) + len(plan.intents)
         if customer_merge.decide(self.scene, card, batch, plan, insist=self._insist):
             customer_figures.decide(self.scene, card, batch, plan, insist=self._insist)
+        plan.unchanged += len(plan.skips) + len(plan.intents) == before
         if batch.links[card].other not in batch.customers and batch.links[card].state != "gone":
             return  # Stripe's side was not looked at: what waits because of it waits on
         wished = {skip.name for skip in plan.skips} | {intent.name for intent in plan.intents}
