@@ -343,9 +343,20 @@ def test_what_a_customer_owes_stands_in_its_metadata(tmp_path: Path) -> None:
         company.account.pay(one)
     company.run()
     assert figures(company, customer) == ("0.00", "0.00", "EUR", "false")
+    due = company.invoice(
+        net="10.00", doc_date=company.books.today() - datetime.timedelta(days=9), due_date=company.books.today()
+    )
+    company.books.add_receipt("C1", Decimal("11.90"), {}, date=company.books.today())  # on account, and the invoice stays open
+    company.clock.pass_time(2 * 86_400)
+    company.run()
+    assert company.books.partner_balance("C1") == 0
+    assert figures(company, customer) == ("0.00", "11.90", "EUR", "false")
+    company.books.cancel_invoice(due)
+    company.run()
+    assert figures(company, customer) == ("-11.90", "0.00", "EUR", "false")
     change(company, customer, metadata={"sap_open_balance": "7.00", "theirs": "kept"})
     company.run()
-    assert figures(company, customer)[0] == "0.00"
+    assert figures(company, customer)[0] == "-11.90"
     assert company.account.read(customer)["metadata"]["theirs"] == "kept"
     quiet(company)
 

@@ -12,6 +12,7 @@ from mlc.core.commands import (
     DropDraft,
     EnsureCustomer,
     NoteFigures,
+    PauseSubscription,
     PostEntry,
     PostPayment,
     PushInvoice,
@@ -188,7 +189,7 @@ def _sort(stored: Stored, wanted: Wanted) -> None:
         wanted.payouts.append(stored.command.parts[0].split("/")[0])
     elif isinstance(stored.command, PushInvoice):
         wanted.documents.append(stored.command.doc_entry)
-    elif isinstance(stored.command, UpdateCustomer | UpdatePartner | NoteFigures):
+    elif isinstance(stored.command, UpdateCustomer | UpdatePartner | NoteFigures | PauseSubscription):
         wanted.cards.append(stored.command.card_code)
     elif isinstance(stored.command, EnsureCustomer) and stored.state == "done":
         wanted.cards.append(stored.command.partner.card_code)

@@ -194,11 +194,20 @@ class StripeCustomers(Model):
 
     owner: Owners = Field(default_factory=Owners)
     create_in_sap: bool = False
-    card_code_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,5}$")] = "ST"
+    card_code_prefix: v.Text = "ST"
     group: Annotated[Whole, Field(ge=1)] | None = None
     series: None = None
     hold_field: v.UserField | None = None
     pause_subscriptions: bool = False
+
+    @field_validator("card_code_prefix")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z0-9]{1,5}", value):
+            raise ValueError(
+                "must be one to five capital letters or digits: the rest of the CardCode is drawn; write for example ST"
+            )
+        return value
 
     @field_validator("series", mode="before")
     @classmethod

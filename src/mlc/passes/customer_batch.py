@@ -42,8 +42,10 @@ class CustomerBatch:
 class BatchReader:
     """Reads batches; what waits for a person is looked up once a run."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, *, thorough: bool = False) -> None:
+        """`thorough` looks at everything, also where nothing says that it moved: a person asks."""
         self.scene = scene
+        self._thorough = thorough
         self._held: dict[str, list[Held]] = {}
         for held in scene.journal.held.all(dismissed=True):
             if held.name.split("/")[1] in VERBS and held.about.get("card_code"):
@@ -94,8 +96,7 @@ class BatchReader:
             for card, one in batch.partners.items()
             if batch.links[card].state != "gone" and card not in gone and card not in decided
         }
-        owing = [card for card, one in living.items() if one.balance]
-        overdue = scene.sap.overdue_of(owing, scene.today)
+        overdue = scene.sap.overdue_of(living, scene.today)  # who owes nothing in sum may owe an invoice all the same
         batch.figures = {card: _figures(scene, one, overdue.get(card, Decimal(0))) for card, one in living.items()}
         names = [scene.name(verb, card) for card in batch.links for verb in VERBS]
         refused = [name for name, state in journal.states(names).items() if state == "refused"]
@@ -108,7 +109,7 @@ class BatchReader:
         """Read subscriptions where the hold came or went, and where a customer on hold has a new one."""
         for card, figures in batch.figures.items():
             other, was = batch.links[card].other, noted(batch, card).get("sap_on_hold", "false")
-            if was != figures["sap_on_hold"] or (was == "true" and other in hinted):
+            if self._thorough or was != figures["sap_on_hold"] or (was == "true" and other in hinted):
                 batch.subscriptions[card] = self.scene.stripe.subscriptions_of(other)
 
 

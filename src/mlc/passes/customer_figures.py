@@ -21,7 +21,8 @@ def decide(scene: Scene, card: str, batch: CustomerBatch, plan: Plan, *, insist:
         return
     _subscriptions(scene, card, batch, plan)
     link, mark = batch.links[card], batch.noted.get(card)
-    state = "clear" if Decimal(figures["sap_open_balance"]) == 0 and figures["sap_on_hold"] == "false" else "owing"
+    owes = any(Decimal(figures[name]) for name in ("sap_open_balance", "sap_overdue"))
+    state = "owing" if owes or figures["sap_on_hold"] == "true" else "clear"
     if noted(batch, card) == figures:
         if mark is None or (mark.other, mark.state, dict(mark.data)) != (link.other, state, figures):
             plan.marks.append(Mark("figures", card, link.other, state, dict(figures)))

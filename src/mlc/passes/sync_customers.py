@@ -62,7 +62,7 @@ class SyncCustomers:
         """Yield what Stripe has, then who has something to push, then what SAP has."""
         scene, self._listed = self.scene, False
         if self.partial:
-            yield from self._read_again(BatchReader(scene), self._only, self._cards)
+            yield from self._read_again(BatchReader(scene, thorough=True), self._only, self._cards)
             return
         if scene.organisation is not None:
             debit_news.catch_up(scene, NAME)
@@ -74,7 +74,7 @@ class SyncCustomers:
             return
         news, reader = read_news(scene), BatchReader(scene)
         yield from self._stripe_side(news, reader)
-        yield from self._needed()
+        yield from self._needed(reader)
         yield from self._sap_side(reader)
         cursors = {_PARTNERS: scene.today.isoformat(), **news.cursors}
         yield SyncFacts(ready=Plan(cursors=cursors, events=news.events, notes=news.notes, healed=news.settled))
@@ -114,8 +114,12 @@ class SyncCustomers:
             if births is not None:
                 yield SyncFacts(births=births)
 
-    def _needed(self) -> Iterator[SyncFacts]:
-        """Yield the partners with something to push that have no customer; before one is created Stripe is asked who is new."""
+    def _needed(self, reader: BatchReader) -> Iterator[SyncFacts]:
+        """Yield the partners with something to push that have no customer; before one is created Stripe is asked who is new.
+
+        Beside them those that have one, are not known to owe anything, and have an invoice that is overdue: money on account may
+        make up for it, and then no balance tells of it.
+        """
         scene = self.scene
         for page in scene.sap.open_invoices(scene.start, _EVERYTHING_KNOWN, scene.rules.invoice_filter):
             owing = [one for one in page if not one.cancelled and one.balance > 0]
@@ -129,6 +133,12 @@ class SyncCustomers:
             facts = customers.customer_facts(scene, missing)
             names = customers.names_of(missing, scene)
             yield SyncFacts(needed=missing, customers=facts, states=scene.journal.states(list(names.values())))
+            late = {one.card_code for one in owing if one.due_date < scene.today} & set(linked)
+            noted = scene.journal.links.many("figures", late)
+            fresh = {card: linked[card] for card in sorted(late) if card not in noted or noted[card].state != "owing"}
+            if fresh:
+                partners = scene.sap.owing_partners(fresh, scene.rules.customers.hold_field)
+                yield SyncFacts(batch=reader.partners(partners, fresh))
 
     def _sap_side(self, reader: BatchReader) -> Iterator[SyncFacts]:
         """Yield the partners that owed something when they were last looked at, then those that changed or owe now."""
