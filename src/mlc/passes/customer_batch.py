@@ -36,6 +36,7 @@ class CustomerBatch:
         default_factory=dict
     )  # CardCode -> invoices open at Stripe, of those whose customer is gone
     held: dict[str, list[Held]] = field(default_factory=dict)  # CardCode -> what waits
+    rivals: dict[str, list[str]] = field(default_factory=dict)  # CardCode -> customers that were seen to name it beside its own
     stored: dict[str, Stored] = field(default_factory=dict)  # name -> what was refused before
 
 
@@ -87,6 +88,12 @@ class BatchReader:
 
     def _complete(self, batch: CustomerBatch, hinted: set[str], decided: Iterable[str] = ()) -> None:
         scene, journal = self.scene, self.scene.journal
+        read = [card for card, link in batch.links.items() if link.other in batch.customers]
+        for mark in journal.links.of_others("stripe-card", read):
+            if mark.state == "unlinked" and mark.key != batch.links[mark.other].other:
+                batch.rivals.setdefault(mark.other, []).append(mark.key)
+                if mark.key not in batch.customers:
+                    batch.customers[mark.key] = scene.stripe.customer(mark.key)
         gone = [card for card, link in batch.links.items() if batch.customers.get(link.other, link) is None]
         batch.asked = {card: journal.links.asked_of(card) for card in gone}
         batch.contacts = batch.contacts or journal.links.many("contact", batch.links)
@@ -108,7 +115,7 @@ class BatchReader:
     def _read_subscriptions(self, batch: CustomerBatch, hinted: set[str]) -> None:
         """Read subscriptions where the hold came or went, and where a customer on hold has a new one."""
         for card, figures in batch.figures.items():
-            other, was = batch.links[card].other, noted(batch, card).get("sap_on_hold", "false")
+            other, was = batch.links[card].other, noted(batch, card).get("sap_on_hold")  # None: nobody knows
             if self._thorough or was != figures["sap_on_hold"] or (was == "true" and other in hinted):
                 batch.subscriptions[card] = self.scene.stripe.subscriptions_of(other)
 

@@ -48,7 +48,13 @@ def decide(scene: Scene, card: str, batch: CustomerBatch, plan: Plan, *, insist:
         both = tuple(sorted([link.other, *others]))
         text = f"{len(both)} Stripe customers name {card} in their metadata: {', '.join(both)}; leave it at one ({link.other} is used)"
         plan.skips.append(Skip(name, "conflict", text, candidates=both, about=_about(card, link.other)))
-        plan.marks += [Mark("stripe-card", other, card, "unlinked") for other in others]
+        plan.marks += [
+            Mark("stripe-card", other, card, "unlinked") for other in others if other not in batch.rivals.get(card, [])
+        ]
+    for one in batch.rivals.get(card, []):
+        rival = batch.customers.get(one)
+        if rival is None or rival.card_code != card:
+            plan.marks.append(Mark("stripe-card", one, state="gone"))
     customer = batch.customers[link.other]
     assert customer is not None, "a customer that was read just now"
     _merge(scene, batch.partners[card], customer, batch, plan, insist=insist)
@@ -61,9 +67,12 @@ def _about(card: str, customer: str) -> dict[str, object]:
 
 def _others(scene: Scene, card: str, batch: CustomerBatch) -> list[str]:
     """Return the customers that name a partner and are not linked to it."""
-    wanted = (scene.rules.company, card)
-    every = (one for one in batch.customers.values() if one is not None and (one.company, one.card_code) == wanted)
-    return sorted(one.id for one in every if one.id != batch.links[card].other)
+    return sorted(one for one in batch.customers if one != batch.links[card].other and _names(scene, card, one, batch))
+
+
+def _names(scene: Scene, card: str, customer: str, batch: CustomerBatch) -> bool:
+    one = batch.customers.get(customer)
+    return one is not None and (one.company, one.card_code) == (scene.rules.company, card)
 
 
 # --- lost each other --------------------------------------------------------------------------------------------------

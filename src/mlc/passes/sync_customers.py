@@ -55,12 +55,13 @@ class SyncCustomers:
         self._insist = insist
         self.partial = bool(cards is not None or self._only)
         self._listed = False
+        self._told: set[str] = set()  # what was held in this run already: a partner may be met on both sides
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
     def gather(self) -> Iterator[SyncFacts]:
         """Yield what Stripe has, then who has something to push, then what SAP has."""
-        scene, self._listed = self.scene, False
+        scene, self._listed, self._told = self.scene, False, set()
         if self.partial:
             yield from self._read_again(BatchReader(scene, thorough=True), self._only, self._cards)
             return
@@ -171,7 +172,7 @@ class SyncCustomers:
         if facts.births is not None:
             plan.seen += len(facts.births.nobody)
             customer_births.decide(self.scene, facts.births, plan, insist=self._insist)
-        return plan
+        return self._once(plan)
 
     def _create(self, card: str, facts: SyncFacts, plan: Plan) -> None:
         name = self.scene.name("customer", card)
@@ -194,3 +195,9 @@ class SyncCustomers:
             return  # Stripe's side was not looked at: what waits because of it waits on
         wished = {skip.name for skip in plan.skips} | {intent.name for intent in plan.intents}
         plan.healed += [held.name for held in batch.held.get(card, []) if held.name not in wished]
+
+    def _once(self, plan: Plan) -> Plan:
+        """Leave out what was held in this run already."""
+        plan.skips = [skip for skip in plan.skips if skip.name not in self._told]
+        self._told.update(skip.name for skip in plan.skips)
+        return plan
