@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlc.clock import Clock, SystemClock
-from mlc.config.models import GOCARDLESS_HOSTS
 from mlc.core import commands as c
 from mlc.core.clues import Habits
-from mlc.core.errors import ConfigError
+from mlc.core.errors import ConfigError, LimitError
 from mlc.core.intents import Hold, Recipe
 from mlc.core.keys import intent_name
 from mlc.core.roles import System
@@ -28,12 +27,14 @@ from mlc.passes.push_invoices import PushInvoices
 from mlc.passes.reconcile_payouts import ReconcilePayouts
 from mlc.passes.scene import CustomerRules, DebitRules, Rules, Scene
 from mlc.passes.sync_customers import SyncCustomers
+from mlc.store.clearance import Clearance
 from mlc.store.database import Database
 from mlc.store.journal import Journal
 from mlc.store.lock import TenantLock
 from mlc.store.records import Stored
 from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
 from mlc.systems.gocardless.reads import GoCardlessReads
+from mlc.systems.live import Party, party, refuse_changed, refuse_unfit, refuse_wrong_key
 from mlc.systems.sap import entries as sap_entries
 from mlc.systems.sap import partners as sap_partners
 from mlc.systems.sap import recipes as sap_recipes
@@ -59,7 +60,9 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
     "push-invoices": PushInvoices,
 }
 RUN_ORDER = tuple(PASSES)
-NEEDS = {"post-payments": "stripe", "push-invoices": "stripe", "reconcile-payouts": "gocardless"}
+STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
+TAKES_EITHER = ("reconcile-payouts",)
+NEEDS = {"post-payments": "stripe", "push-invoices": "stripe"}
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class OpenTenant:
     carrier: Carrier
     lock: TenantLock
     run_id: str
+    cleared: bool = False  # whether it may write: in mode live a person has typed the company's name
     _proofs: dict[str, str] = field(default_factory=dict)
 
     def scene(self, since: date | None = None) -> Scene:
@@ -103,12 +107,40 @@ class OpenTenant:
         )
 
     def lacks(self, pass_: str) -> str:
-        """Return the section that a pass needs and this tenant does not have, "" where it has all."""
+        """Return what a pass needs and this tenant does not have, "" where it has all."""
         section = NEEDS.get(pass_, "")
-        return section if section and getattr(self.tenant, section) is None else ""
+        if not section and pass_ in TAKES_EITHER and self.tenant.gocardless is None:
+            into = self.tenant.stripe.bank_account if self.tenant.stripe is not None else None
+            return "" if into else "gocardless section and no stripe.bank_account"
+        return f"{section} section" if section and getattr(self.tenant, section) is None else ""
+
+    def clear(self, ask: Callable[[str, list[Party], list[str]], str] | None) -> None:
+        """Let this tenant write. In mode live the accounts behind the keys are read, and a person must have confirmed each.
+
+        `ask` is told SAP's name of the company, the parties, and whose place they take; it returns who confirmed them, or raises.
+        None is for a dry run: it may read, and is cleared for nothing.
+        """
+        if self.tenant.mode == "live":
+            clearance = Clearance(self.journal)
+            found, known = [party(one) for one in (self.stripe, self.gocardless) if one is not None], clearance.known()
+            missing = [one for one in found if not known.get(one.key)]
+            former = [key for key in known for one in missing if key.startswith(f"{one.system}/") and key != one.key]
+            if ask is None:
+                refuse_changed(self.tenant, missing, [key for key in former if known[key]])
+                clearance.note([one.key for one in missing])
+                return
+            if missing:
+                name = str(self.sap.company().get("CompanyName") or "")
+                clearance.give([one.key for one in missing], ask(name, found, former), former)
+        self.cleared = True
 
     def road(self, pass_: str, options: Options, tell: Callable[[Any], None] = lambda _item: None) -> Road:
-        """Return the road that one pass takes."""
+        """Return the road that one pass takes. Raises LimitError where mode live was not cleared to write."""
+        if self.tenant.mode == "live" and not (options.dry_run or self.cleared):
+            raise LimitError(
+                f"tenant {self.tenant.name} is live and was not cleared to write",
+                hint=f"run mlc {pass_} and type the company's name",
+            )
         limits = Limits(self.settings.limits.max_writes, minor_limits(dict(self.settings.limits.max_amount)))
         report = Report(self.tenant.name, pass_, self.run_id, options.dry_run, tell=tell)
         return Road(
@@ -232,6 +264,7 @@ def open_tenant(
     try:
         database = Database.open(settings.state, create=create)
         journal = Journal(database, tenant.sap.company_db, run_id, seams.clock, resolver.redactor.clean)
+        Clearance(journal).refuse_other_mode(tenant.name, tenant.mode)
         sap = SapReads(sap_system(tenant, resolver, seams))
         stripe = StripeReads(stripe_system(tenant, resolver, seams)) if tenant.stripe is not None else None
         debits = GoCardlessReads(gocardless_system(tenant, resolver, seams)) if tenant.gocardless is not None else None
@@ -257,7 +290,8 @@ def _no_customer(command: c.PushInvoice) -> Recipe:
 
 
 def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
-    """Build the way to a tenant's SAP; it logs in when it is first used."""
+    """Build the way to a tenant's SAP; it logs in when it is first used. Raises ConfigError where a setting is not for the mode."""
+    refuse_unfit(tenant)
     config = tenant.sap
     password = resolver.resolve(tenant.name, "sap.password", config.password)
     login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin)
@@ -272,30 +306,22 @@ def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
 
 def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSystem:
     """Build the way to a tenant's Stripe account. Raises ConfigError where the key is of another mode."""
-    config = tenant.stripe
+    refuse_unfit(tenant)
+    config, live = tenant.stripe, tenant.mode == "live"
     assert config is not None
     key = resolver.resolve(tenant.name, "stripe.secret_key", config.secret_key)
-    if key.reveal().startswith(("sk_live_", "rk_live_")):
-        raise ConfigError(
-            f"tenant {tenant.name} is in test mode, but stripe.secret_key is a live key",
-            hint="use the key of a sandbox or of test mode",
-        )
+    refuse_wrong_key(tenant, key)
     limits = config.rate_limit
-    options = StripeOptions(
-        config.url, tenant.name, limits.total or 25.0, limits.operation or 25.0, livemode=False, where=key.origin
-    )
+    total, operation = limits.total or (100.0 if live else 25.0), limits.operation or 25.0
+    options = StripeOptions(config.url, tenant.name, total, operation, livemode=live, where=key.origin)
     return StripeSystem(key.reveal, options, seams.clock, transport=seams.transports.get("stripe"), log=seams.log)
 
 
 def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCardlessSystem:
-    """Build the way to a tenant's GoCardless organisation. Raises ConfigError where the host is the live one."""
+    """Build the way to a tenant's GoCardless organisation. Raises ConfigError where the host is not the mode's."""
+    refuse_unfit(tenant)
     config = tenant.gocardless
     assert config is not None
-    if config.url == GOCARDLESS_HOSTS["live"]:
-        raise ConfigError(
-            f"tenant {tenant.name} is in test mode, but gocardless.url is the live host",
-            hint=f"use {GOCARDLESS_HOSTS['test']} with a token of the sandbox",
-        )
     token = resolver.resolve(tenant.name, "gocardless.access_token", config.access_token)
     options = GoCardlessOptions(config.url, tenant.name, where=token.origin)
     return GoCardlessSystem(token.reveal, options, seams.clock, transport=seams.transports.get("gocardless"), log=seams.log)
@@ -304,13 +330,15 @@ def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCar
 def rules_of(tenant: Tenant) -> Rules:
     """Return the rules a tenant's configuration sets for its documents and money."""
     stripe = tenant.stripe
-    accounts = stripe.clearing_account if stripe is not None else {}
     return Rules(
         company=tenant.sap.company_db, zone=tenant.zone, start=tenant.start_date, currencies=dict(tenant.currencies),
         closed_period=tenant.closed_period, installments=tenant.sap.installments, invoice_filter=tenant.sap.invoice_filter,
         on_unmatched=stripe.on_unmatched if stripe else "hold", min_days_due=stripe.min_days_due if stripe else 7,
         mail=bool(stripe and stripe.delivery == "stripe_email"),
-        clearing=_by_currency(accounts), also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
+        accounts={role: _by_currency(getattr(stripe, role, None)) for role in STRIPE_ROLES},
+        refunds=stripe.refunds if stripe else "hold", disputes=stripe.disputes if stripe else "hold",
+        credit_rest=stripe.credit_rest if stripe else "leave",
+        also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
         customers=_customer_rules(tenant),
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ def test_a_first_day(desk: Desk) -> None:
     assert set(desk.company.posted()) == {payment}
     last = desk.mlc("run")
     assert last.code == 0
-    assert last.err.count("nothing to do") == 3
+    assert last.err.count("nothing to do") == 4
     desk.company.check()
 
 
@@ -216,7 +216,7 @@ def test_run_skips_push_after_trouble(desk: Desk, code: int, monkeypatch: pytest
     said = desk.mlc("run")
     assert said.code == code
     assert PUSH_SKIPPED in said.err
-    assert order == ["post-payments", "sync-customers"]
+    assert order == ["post-payments", "reconcile-payouts", "sync-customers"]
     assert desk.company.pushed() == {}
     code = 3
     assert desk.mlc("run").code == 3

@@ -305,7 +305,10 @@ def test_explain(desk: DebitDesk, about: str) -> None:
         assert "R2" in said.out
         assert "500.00 GBP" in said.out
     rows = desk.mlc("explain", wish, "--json").of("story")
-    assert [row["text"] for row in rows] == said.out.splitlines()
+    lines = said.out.splitlines()
+    assert len(rows) == len(lines)
+    assert all(row["text"] in line and row["source"] in line for row, line in zip(rows, lines, strict=True))
+    assert {row["source"] for row in rows} >= {"journal", "SAP now", "GoCardless now"}
 
 
 def test_explain_tells_of_failures_and_chargebacks(desk: DebitDesk) -> None:

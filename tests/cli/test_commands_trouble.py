@@ -34,7 +34,7 @@ WRONG = {
     "literal secret": (("{env: K}", "sk_test_4eC39HqLyjWDarjtT1zdp7dc"), ":16:7: ", "literal secret"),
     "literal password": (("{env: P}", "hunter2hunter2"), ":11:7: ", "literal secret"),
     "wrong type": (("settle_seconds: 20", "settle_seconds: soon"), ":13:7: ", "whole number"),
-    "live": (("first_run: go", "first_run: go\n    mode: live"), ":7:5: ", "mode: live is refused"),
+    "live": (("first_run: go", "first_run: go\n    mode: live"), ":16:7: ", "stripe.url: points to this machine"),
     "a tab": (("    first_run", "\tfirst_run"), ":6:1: ", "tab"),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_sap_support import D, Sap, invoice, payment, sap
+from test_sap_support import MAY, D, Sap, invoice, payment, sap
 
 ODD = st.one_of(
     st.none(),
@@ -20,6 +20,17 @@ LINES = [{"AccountCode": "1200", "Debit": D(5)}, {"ShortName": "C1", "Credit": D
 ROW = {"Selected": "tYES", "TransId": 1, "TransRowId": 0, "ReconcileAmount": D(5)}
 BODIES: dict[str, dict[str, Any]] = {
     "IncomingPayments": payment((1, "5"), total="7", BPLID=1, DocCurrency="EUR", DocRate=1, CashSum=1, CashAccount="1000"),
+    "VendorPayments": {
+        "DocType": "rCustomer",
+        "CardCode": "C1",
+        "TransferAccount": "1361",
+        "TransferSum": D(20),
+        "TransferReference": "re_1",
+        "PaymentInvoices": [
+            {"DocEntry": 1, "SumApplied": D(7), "InvoiceType": "it_CredItnote"},
+            {"DocEntry": 4, "DocLine": 1, "SumApplied": D(3), "InvoiceType": "it_JournalEntry"},
+        ],
+    },
     "JournalEntries": {"ReferenceDate": "2026-05-02", "Memo": "m", "Reference2": "r", "JournalEntryLines": LINES},
     "InternalReconciliations": {
         "ReconDate": "2026-05-02",
@@ -54,6 +65,9 @@ def prepared() -> Sap:
     books.set_rate("USD", D("0.9"))
     invoice(books)
     caller.post("IncomingPayments", payment(total="50"))
+    books.credit_memo(invoice(books, "C1"), D(9))
+    books.reconcile([(3, 0, D(4)), (2, 1, D(4))])
+    books.add_entry([books.line("1200", D(5)), books.line("", D(-5), partner="C1")], MAY)
     return caller
 
 

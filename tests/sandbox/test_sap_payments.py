@@ -401,6 +401,33 @@ def test_instalment_rows() -> None:
     assert refused(caller, payment(total="59", PaymentInvoices=[row]))[1] == -10
 
 
+def test_instalments_over_the_wire() -> None:
+    """An invoice is posted with instalments, tells no paid sums per instalment, and a row without one means the first."""
+    caller = sap()
+    books = caller.service.books
+    line = {"ItemDescription": "x", "AccountCode": "4400", "LineTotal": D("100"), "TaxCode": "S0"}
+    body: dict[str, Any] = {"CardCode": "C1", "DocType": "dDocument_Service", "DocumentLines": [line]}
+    for rows in ([{"Total": 100}], [{"DueDate": "2026-06-01", "Total": 99}], [{"DueDate": "2026-06-01", "TotalFC": 100}]):
+        assert caller.post("Invoices", {**body, "DocumentInstallments": rows}).error[:2] == (400, -5002)
+    plan = [{"DueDate": "2026-06-01", "Total": 60}, {"DueDate": "2026-07-01", "Total": D("40.00")}]
+    entry = caller.post("Invoices", {**body, "DocumentInstallments": plan}).body["DocEntry"]
+    assert refused(caller, payment((entry, "60.01")))[1] == -10
+    paid(caller, payment((entry, "25")))
+    both = [{"DocEntry": entry, "SumApplied": D(amount), "InstallmentId": number} for number, amount in ((1, 35), (2, 15))]
+    paid(caller, payment(total="50", PaymentInvoices=both))
+    assert refused(caller, payment((entry, "1")))[1] == -10
+    assert refused(caller, payment(total="26", PaymentInvoices=[{**both[1], "SumApplied": 26}]))[1] == -10
+    shown = caller.get(f"Invoices({entry})").body
+    wanted = [(1, "2026-06-01", 60, 60), (2, "2026-07-01", 40, 40)]
+    assert [
+        (one["InstallmentId"], one["DueDate"][:10], one["Total"], one["Percentage"]) for one in shown["DocumentInstallments"]
+    ] == wanted
+    assert not any("Paid" in name for one in shown["DocumentInstallments"] for name in one)
+    assert (shown["PaidToDate"], shown["NumberOfInstallments"], shown["DocumentStatus"]) == (75, 2, "bost_Open")
+    books.add_receipt("C1", D(25), {entry: D(25)}, date=MAY, installment=2)
+    assert books.invoice(entry).status == "bost_Close"
+
+
 def test_cancel_a_payment() -> None:
     """Cancel answers 204 with nothing, opens the invoice, and cannot be done twice; the other spelling posts today."""
     caller = sap()

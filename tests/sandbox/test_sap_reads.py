@@ -305,12 +305,12 @@ def test_every_entity_set_answers() -> None:
     caller.service.books.credit_memo(1, D("1"))
     caller.service.books.add_project("P1", "Project")
     for name in (
-        "Invoices", "CreditNotes", "DownPayments", "BusinessPartners", "IncomingPayments", "PaymentDrafts", "JournalEntries",
-        "ChartOfAccounts", "Currencies", "ProfitCenters", "Dimensions", "BusinessPlaces", "Projects",
+        "Invoices", "CreditNotes", "DownPayments", "BusinessPartners", "IncomingPayments", "VendorPayments", "PaymentDrafts",
+        "JournalEntries", "ChartOfAccounts", "Currencies", "ProfitCenters", "Dimensions", "BusinessPlaces", "Projects",
     ):  # fmt: skip
         rows = caller.send("GET", name, headers={"prefer": "odata.maxpagesize=0"}).rows
         assert str(len(rows)) == caller.get(f"{name}/$count").body
-        assert rows or name in ("DownPayments", "PaymentDrafts")
+        assert rows or name in ("DownPayments", "PaymentDrafts", "VendorPayments")
     assert caller.get(f"IncomingPayments({entry})").body["PaymentInvoices"][0]["SumApplied"] == 1
     assert caller.get("InternalReconciliations").error[:2] == (400, -5006)
     assert caller.get("InternalReconciliations(1)").body["ReconType"] == "rtPayment"

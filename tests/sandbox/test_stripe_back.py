@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_stripe_world import START, world
+from test_stripe_world import DAY, START, world
 
 from mlc.sandbox.stripe import Refusal, StripeSwitches
 
@@ -276,3 +276,142 @@ def test_credit_note_whose_refund_is_refused_changes_nothing():
     call.refused("credit_notes", {"invoice": invoice, "amount": 100, "refund_amount": 100})
     assert service.account.all("credit_note") == []
     assert call.get(f"invoices/{invoice}")["post_payment_credit_notes_amount"] == 0
+
+
+def debited(reopens=False, **switches):
+    """Return service, caller, an invoice paid by bank debit, and its PaymentIntent."""
+    service, call = world(StripeSwitches(returned_debit_reopens=reopens, **switches))
+    invoice = service.account.add_invoice(service.account.add_customer("A"), 10000)
+    return service, call, invoice, service.account.settle_late(service.account.pay_late(invoice))
+
+
+@pytest.mark.parametrize("reopens", [False, True])
+def test_debit_that_comes_back_as_a_failed_charge(reopens):
+    """The charge fails after success, its money leaves the balance; the invoice stays paid, or opens under the switch."""
+    service, call, invoice, intent = debited(reopens)
+    account = service.account
+    account.return_debit(intent)
+    charge = call.get("charges", {"payment_intent": intent, "expand": ["data.failure_balance_transaction"]})["data"][0]
+    back = charge["failure_balance_transaction"]
+    assert (charge["status"], charge["paid"], charge["failure_code"]) == ("failed", False, "insufficient_funds")
+    assert (back["type"], back["reporting_category"], back["source"]) == (
+        "payment_failure_refund",
+        "charge_failure",
+        charge["id"],
+    )
+    assert entries(call) == [
+        (10000, 175, "payment", "charge"),
+        (-10000, -175, "payment_failure_refund", "charge_failure"),
+    ]
+    assert call.get(f"payment_intents/{intent}")["status"] == "requires_payment_method"
+    types = [one["type"] for one in account.events()]
+    assert types.index("charge.succeeded") < types.index("charge.failed") < types.index("payment_intent.payment_failed")
+    body, part = call.get(f"invoices/{invoice}"), call.get("invoice_payments", {"invoice": invoice})["data"][0]
+    if reopens:
+        assert (body["status"], body["amount_remaining"], part["status"]) == ("open", 10000, "open")
+        account.pay(invoice)
+        assert call.get(f"invoices/{invoice}")["status"] == "paid"
+    else:
+        assert (body["status"], body["amount_remaining"], part["status"]) == ("paid", 0, "paid")
+    for done in (intent, account.pay(account.add_invoice(account.add_customer("B"), 5000))):
+        with pytest.raises(Refusal):
+            account.return_debit(done)
+    account.check()
+
+
+def test_debit_in_parts_comes_back():
+    """A returned part opens just that part again, also of an invoice that was paid up or voided since; the fee may be kept."""
+    service, call = world(StripeSwitches(returned_debit_reopens=True, failed_debit_fee_returned=False, void_partly_paid=True))
+    account = service.account
+    first, second = (account.add_invoice(account.add_customer("A"), 10000) for _ in "ab")
+    part = account.settle_late(account.pay_late(first, amount=4000))
+    account.pay(first)
+    account.return_debit(part)
+    assert call.get(f"invoices/{first}")["amount_remaining"] == 4000
+    account.pay(first)
+    gone = account.settle_late(account.pay_late(second, amount=4000))
+    account.void(second)
+    account.return_debit(gone)
+    assert call.get(f"invoices/{second}")["status"] == "void"
+    assert [one[1] for one in entries(call) if one[3] == "charge_failure"] == [0, 0]
+    account.check()
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_debit_stands_in_the_balance_from_its_submission(arrives):
+    """Under the switch a debit on its way is in the pending balance, is never paid out, and goes out again when it fails."""
+    service, call = world(StripeSwitches(debit_balance_early=True))
+    account = service.account
+    invoice = account.add_invoice(account.add_customer("A"), 10000)
+    intent = account.pay_late(invoice)
+    service.clock.advance(9 * DAY)
+    charge = call.get("charges", {"payment_intent": intent, "expand": ["data.balance_transaction"]})["data"][0]
+    assert (charge["status"], charge["balance_transaction"]["status"]) == ("pending", "pending")
+    assert account.balance() == {"available": {}, "pending": {"eur": 9825}}
+    with pytest.raises(Refusal):
+        account.make_payout()
+    account.check()
+    if arrives:
+        account.settle_late(intent)
+        assert account.balance()["available"] == {"eur": 9825}
+    else:
+        account.fail_late(intent)
+        assert account.balance()["available"] == {"eur": 0}
+        assert call.get("charges", {"payment_intent": intent})["data"][0]["failure_balance_transaction"] is not None
+    account.check()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_movements_without_a_payment(mirrored):
+    """Monthly fee, reserve, top-up and a category nobody knows are movements of their own in balance and payout."""
+    service, call = world(StripeSwitches(reserve_mirrored=mirrored))
+    account = service.account
+    account.monthly_fee(500)
+    account.reserve_hold(2000)
+    account.reserve_release(1500)
+    top = account.top_up(7000)
+    account.odd_movement(-30, category="moon_tax")
+    found = call.get("balance_transactions", {"limit": 100})["data"]
+    reserved = [one["amount"] for one in found[::-1] if one["balance_type"] == "risk_reserved"]
+    assert reserved == ([2000, -1500] if mirrored else [])
+    kinds = [
+        (one["amount"], one["type"], one["reporting_category"]) for one in found[::-1] if one["balance_type"] == "payments"
+    ]
+    assert kinds == [
+        (-500, "stripe_fee", "fee"),
+        (-2000, "reserve_hold", "risk_reserved_funds"),
+        (1500, "reserve_release", "risk_reserved_funds"),
+        (7000, "topup", "topup"),
+        (-30, "adjustment", "moon_tax"),
+    ]
+    payout = account.make_payout()
+    rows = call.get("balance_transactions", {"payout": payout, "expand": ["data.source"]})["data"]
+    assert [one["net"] for one in rows] == [-5970, -30, 7000, 1500, -2000, -500]
+    assert [one["source"] and one["source"]["id"] for one in rows[:3]] == [payout, None, top]
+    account.check()
+
+
+def test_sources_of_every_kind_are_expanded():
+    """One read of movements brings charges, refunds, their failures, disputes and payouts in full, with the PaymentIntent."""
+    service, call, _, intent = paid_invoice()
+    account = service.account
+    other = account.pay(account.add_invoice(account.add_customer("B"), 50000))
+    service.clock.advance(3 * DAY)
+    account.make_payout()
+    account.fail_refund(account.refund(intent, 100))
+    account.dispute(other)
+    rows = call.get("balance_transactions", {"limit": 100, "expand": ["data.source"]})["data"]
+    kinds = [(one["reporting_category"], one["source"]["object"]) for one in rows[::-1]]
+    assert kinds == [
+        ("charge", "charge"),
+        ("charge", "charge"),
+        ("payout", "payout"),
+        ("refund", "refund"),
+        ("refund_failure", "refund"),
+        ("dispute", "dispute"),
+    ]
+    assert rows[0]["source"]["balance_transactions"][0]["fee"] == 2000
+    assert {one["source"]["payment_intent"] for one in rows if one["source"]["object"] != "payout"} == {intent, other}
+    refund = call.get("refunds", {"expand": ["data.balance_transaction", "data.failure_balance_transaction"]})["data"][0]
+    assert (refund["balance_transaction"]["net"], refund["failure_balance_transaction"]["net"]) == (-100, 100)
+    account.check()

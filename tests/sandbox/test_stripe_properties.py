@@ -20,7 +20,7 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["pay", "late", "settle", "fail", "many", "void", "elsewhere", "attach"]), PICK, st.just(0)),
     st.tuples(st.sampled_from(["uncollectible", "charge", "subscription", "fail_refund", "settle_refund"]), PICK, st.just(0)),
     st.tuples(st.sampled_from(["dispute", "warn", "win", "lose", "escalate", "payout", "complete"]), PICK, st.just(0)),
-    st.tuples(st.sampled_from(["bounce", "void_note", "day", "balance", "delete"]), PICK, st.just(0)),
+    st.tuples(st.sampled_from(["bounce", "void_note", "day", "balance", "delete", "return"]), PICK, st.just(0)),
 )
 SWITCHES = st.builds(
     StripeSwitches,
@@ -29,6 +29,9 @@ SWITCHES = st.builds(
     out_of_band_record=st.booleans(),
     balance_later=st.booleans(),
     refund_pending=st.booleans(),
+    debit_balance_early=st.booleans(),
+    failed_debit_fee_returned=st.booleans(),
+    returned_debit_reopens=st.booleans(),
     in_flight_blocks=st.booleans(),
     void_partly_paid=st.booleans(),
     dispute_fee_returned=st.booleans(),
@@ -131,6 +134,7 @@ class Play:
                 "charge": (a.pay_by_charge, "invoice"),
                 "settle": (a.settle_late, "payment_intent"),
                 "fail": (a.fail_late, "payment_intent"),
+                "return": (a.return_debit, "payment_intent"),
                 "fail_refund": (a.fail_refund, "refund"),
                 "settle_refund": (a.settle_refund, "refund"),
                 "dispute": (a.dispute, "charge"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from harness import BEGIN, Company, TestClock, Wire
@@ -210,6 +211,34 @@ def test_a_live_tenant_refuses_test_objects() -> None:
     world = World(livemode=True)
     with pytest.raises(ConfigError):
         world.create()
+
+
+MINE = {"object": "customer", "id": "cus_1", "livemode": True, "metadata": {"livemode": "false"}}
+FOREIGN = {"object": "charge", "id": "ch_9", "livemode": False}
+ANSWERS = {
+    "the object": FOREIGN,
+    "a later row": {"object": "list", "data": [MINE, MINE, FOREIGN], "has_more": False},
+    "an expanded object": {"object": "invoice_payment", "id": "inpay_1", "livemode": True,
+                           "payment": {"payment_intent": {"id": "pi_1", "livemode": True, "latest_charge": FOREIGN}}},
+    "a list inside": {"object": "list", "data": [{"object": "invoice", "id": "in_1", "payments": {"data": [MINE, FOREIGN]}}]},
+    "an event's object": {"object": "event", "id": "evt_1", "livemode": True, "data": {"object": FOREIGN}},
+    "an error's object": {"error": {"code": "card_declined", "type": "card_error", "charge": FOREIGN}},
+    "Connect": {"object": "list", "data": [{"object": "event", "id": "evt_1", "livemode": True, "account": "acct_9"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+def test_no_answer_with_a_foreign_object_is_used(what: str, write: bool) -> None:
+    """An object of the other mode or of a connected account, however deep, refuses the whole answer by name; ours pass."""
+    status = 402 if "error" in ANSWERS[what] else 200
+    answers = iter([httpx.Response(200, json={"data": [MINE], "object": "list"}), httpx.Response(status, json=ANSWERS[what])])
+    options = StripeOptions(url="https://api.stripe.com", tenant="acme", livemode=True)
+    clock = TestClock(Clock(BEGIN))
+    system = StripeSystem(lambda: "sk_live_x", options, clock, transport=httpx.MockTransport(lambda _: next(answers)))
+    assert system.get("/v1/customers")["data"] == [MINE]
+    with pytest.raises(ConfigError, match=r"acme.*(test charge ch_9|event evt_1.*acct_9)"):
+        system.deliver(Call("x", "stripe", "POST", "/v1/invoices", {}, write=True), "k") if write else system.get("/v1/x")
 
 
 def test_every_request_names_the_version() -> None:

@@ -1,17 +1,24 @@
-"""Opens the journal of a tenant for looking: no lock, no login, no secrets."""
+"""Opens a tenant for looking, without its lock: the journal alone (no login, no secrets), or with the ways to read its systems."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from mlc.clock import SystemClock
+from mlc.core.errors import NoStateError
+from mlc.store.clearance import Clearance
 from mlc.store.database import Database
 from mlc.store.journal import Journal
 
 if TYPE_CHECKING:
+    from mlc.cli.session import Session
     from mlc.config import Settings, Tenant
+    from mlc.passes.scene import Scene
+    from mlc.systems.gocardless.reads import GoCardlessReads
+    from mlc.systems.sap.reads import SapReads
+    from mlc.systems.stripe.reads import StripeReads
 
 
 @contextmanager
@@ -22,3 +29,63 @@ def reading(settings: Settings, tenant: Tenant) -> Iterator[Journal]:
         yield Journal(database, tenant.sap.company_db, "", SystemClock())
     finally:
         database.close()
+
+
+def confirmed(settings: Settings, tenant: Tenant) -> dict[str, str]:
+    """Return `<system>/<account>` -> when a person confirmed it for mode live.
+
+    Raises ConfigError where the state file knows the company from the other mode.
+    """
+    try:
+        with reading(settings, tenant) as journal:
+            clearance = Clearance(journal)
+            clearance.refuse_other_mode(tenant.name, tenant.mode)
+            return {account: moment for account, moment in clearance.known().items() if moment}
+    except NoStateError:
+        return {}
+
+
+def ways_to_read(
+    session: Session, settings: Settings, tenant: Tenant, stack: ExitStack
+) -> tuple[Callable[[], SapReads], Callable[[], StripeReads] | None, Callable[[], GoCardlessReads] | None]:
+    """Return how each system is opened for reading; what was opened is closed with the stack.
+
+    Each raises CredentialError, SecretStoreError, ConfigError when it is called.
+    """
+    from mlc.systems.gocardless.reads import GoCardlessReads
+    from mlc.systems.sap.reads import SapReads
+    from mlc.systems.stripe.reads import StripeReads
+    from mlc.wiring import Seams, gocardless_system, sap_system, stripe_system
+
+    resolver, seams = session.resolver(settings), type(session).seams or Seams()
+    seams.log = session.voice.detail
+
+    def sap() -> SapReads:
+        system = sap_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return SapReads(system)
+
+    def stripe() -> StripeReads:
+        system = stripe_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return StripeReads(system)
+
+    def debits() -> GoCardlessReads:
+        system = gocardless_system(tenant, resolver, seams)
+        stack.callback(system.close)
+        return GoCardlessReads(system)
+
+    return sap, stripe if tenant.stripe is not None else None, debits if tenant.gocardless is not None else None
+
+
+@contextmanager
+def seeing(session: Session, settings: Settings, tenant: Tenant, journal: Journal) -> Iterator[Scene]:
+    """Open the ways to read a tenant's systems beside its journal: nothing is written, so no lock is taken."""
+    from mlc.passes.scene import Scene
+    from mlc.wiring import Seams, rules_of
+
+    seams = type(session).seams or Seams()
+    with ExitStack() as stack:
+        sap, stripe, debits = ways_to_read(session, settings, tenant, stack)
+        opened = sap(), stripe() if stripe else None, debits() if debits else None
+        yield Scene(rules_of(tenant), opened[0], opened[1], journal, seams.clock, tenant.name, None, opened[2])

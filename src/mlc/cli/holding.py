@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,17 +122,20 @@ def match(
     wish: Annotated[str, typer.Argument(metavar="PAYMENT", help="The held payment (pi_..., ch_..., PM...), or a customer (CU...).")],
     invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers in order; a customer's CardCode.")],
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
-    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0,
+    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, company: o.Company = None,
 ) -> None:  # fmt: skip
     """Say which invoices a held payment pays, or who a GoCardless customer is; the decision is kept and used first ever after."""
+    from mlc.cli.clearing import clear_to_write
     from mlc.cli.matching import match_in
 
     found: list[bool] = []
 
     def work(opened: OpenTenant) -> None:
+        clear_to_write(session, opened, shlex.join(["mlc", "held", "match", wish, *invoices]), dry_run=dry_run)
         found.extend(match_in(session, opened, wish, invoices, dry_run=dry_run))
 
-    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+    common = o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company)
+    session = Session(common)
     with session.guarded():
         install_signals()
         session.only_tenant_that_knows(wish)

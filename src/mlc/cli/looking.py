@@ -18,7 +18,9 @@ from mlc.core.errors import MlcError
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
     from mlc.store.journal import Journal
+    from mlc.systems.gocardless.reads import GoCardlessReads
     from mlc.systems.sap.reads import SapReads
+    from mlc.systems.stripe.reads import StripeReads
 
 _SKEW = 120.0
 
@@ -58,9 +60,10 @@ def ping(
         for one in session.tenants(settings):
             checks = Checks(session, one.name)
             with session.guarded(f"{one.name}: "):
+                given = _ping_mode(settings, one, checks)
                 _ping_sap(session, settings, one, checks)
-                _ping_stripe(session, settings, one, checks)
-                _ping_gocardless(session, settings, one, checks)
+                _ping_stripe(session, settings, one, given, checks)
+                _ping_gocardless(session, settings, one, given, checks)
             rows = [row for row in checks.rows if not quiet or row[1] != "ok"]
             if rows and not json:
                 session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in rows])
@@ -207,8 +210,9 @@ def _skew(what: str, header: str, checks: Checks) -> None:
         checks.add("ok", what, "agrees with this machine's")
 
 
-def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, checks: Checks) -> None:
+def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: dict[str, str], checks: Checks) -> None:
     from mlc.systems.stripe.client import StripeSystem
+    from mlc.systems.stripe.reads import StripeReads
     from mlc.wiring import Seams, stripe_system
 
     if tenant.stripe is None:
@@ -223,14 +227,17 @@ def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, checks: C
             stripe.get(path, {"limit": 1})
         return f"key accepted, customers, invoices and events readable, {tenant.mode} mode"
 
-    checks.attempt("stripe key", login)
+    accepted = checks.attempt("stripe key", login)
     if stripe is not None:
+        if accepted:
+            _party(tenant, StripeReads(stripe), given, checks)
         _skew("stripe clock", stripe.date, checks)
         stripe.close()
 
 
-def _ping_gocardless(session: Session, settings: Settings, tenant: Tenant, checks: Checks) -> None:
+def _ping_gocardless(session: Session, settings: Settings, tenant: Tenant, given: dict[str, str], checks: Checks) -> None:
     from mlc.systems.gocardless.client import GoCardlessSystem
+    from mlc.systems.gocardless.reads import GoCardlessReads
     from mlc.wiring import Seams, gocardless_system
 
     if tenant.gocardless is None:
@@ -245,10 +252,43 @@ def _ping_gocardless(session: Session, settings: Settings, tenant: Tenant, check
             debits.get(f"/{kind}", {"limit": 1})
         return f"token accepted, payouts, payments, mandates, customers and events readable, {tenant.mode} mode"
 
-    checks.attempt("gocardless token", login)
+    accepted = checks.attempt("gocardless token", login)
     if debits is not None:
+        if accepted:
+            _party(tenant, GoCardlessReads(debits), given, checks)
         _skew("gocardless clock", debits.date, checks)
         debits.close()
+
+
+def _ping_mode(settings: Settings, tenant: Tenant, checks: Checks) -> dict[str, str]:
+    """Show that a tenant is live, refuse a state file of the other mode; returns what a person has confirmed."""
+    from mlc.cli.books import confirmed
+
+    given: dict[str, str] = {}
+    try:
+        given = confirmed(settings, tenant)
+    except MlcError as error:
+        checks.add("fail", "mode", f"{error.message}; {error.hint}", error.exit_code)
+    else:
+        if tenant.mode == "live":
+            checks.add("ok", "mode", "live: real money")
+    return given
+
+
+def _party(tenant: Tenant, reads: StripeReads | GoCardlessReads, given: dict[str, str], checks: Checks) -> None:
+    """Show of a live tenant whose money it is, and whether a person has confirmed that."""
+    from mlc.systems.live import party
+
+    if tenant.mode != "live":
+        return
+
+    def account() -> str:
+        found = party(reads)
+        since = given.get(found.key)
+        told = f"since {since}" if since else "not yet: the first writing run wants the company's name"
+        return f"{found}; confirmed for {tenant.sap.company_db}: {told}"
+
+    checks.attempt(f"{reads.system.name} account", account)
 
 
 def status(
@@ -297,8 +337,9 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
         }
         if session.options.json:
             session.voice.emit(
-                "status", tenant=tenant.name, held=held, oldest_held=oldest, in_doubt=doubt, audit_head=journal.audit.head()
-            )
+                "status", tenant=tenant.name, mode=tenant.mode, held=held, oldest_held=oldest, in_doubt=doubt,
+                audit_head=journal.audit.head(),
+            )  # fmt: skip
         elif not session.options.quiet:
             session.voice.out(f"{tenant.name} ({tenant.sap.company_db}, {tenant.mode})")
             session.voice.table(

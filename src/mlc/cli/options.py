@@ -20,6 +20,10 @@ LockTimeout = Annotated[float, typer.Option("--lock-timeout", min=0, help="Secon
 AcceptLimit = Annotated[bool, typer.Option("--accept-limit", help="Go on once in spite of a safety limit.")]
 FirstRun = Annotated[bool, typer.Option("--first-run", help="Yes, this pass may write for the first time.")]
 
+Company = Annotated[
+    list[str] | None, typer.Option("--company", help="The company's name (company_db), typed once before a live tenant writes.")
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Common:
@@ -31,11 +35,12 @@ class Common:
     quiet: bool = False
     verbose: int = 0
     lock_timeout: float = 0.0
+    companies: tuple[str, ...] = ()
 
 
 def common(
     config: Path | None = None, tenants: list[str] | None = None, *, json: bool = False, quiet: bool = False, verbose: int = 0,
-    lock_timeout: float = 0.0,
+    lock_timeout: float = 0.0, companies: list[str] | None = None,
 ) -> Common:  # fmt: skip
     """Gather the shared options of a command."""
-    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout)
+    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout, tuple(companies or ()))

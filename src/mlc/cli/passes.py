@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from datetime import date
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlc.cli import options as o
+from mlc.cli.clearing import clear_to_write
 from mlc.cli.render import blank_summary
 from mlc.cli.session import Session, Terminated, install_signals, parse_day
 from mlc.core import errors
@@ -29,10 +31,12 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
     for tenant in session.tenants(settings):
         ended: dict[str, int] = {}
         before = len(session.codes)
+        command = f"mlc {names[0] if len(names) == 1 else 'run'}"
         with (
             session.guarded(f"{tenant.name}: "),
             session.opened(settings, tenant, f"mlc {' '.join(names)}") as opened,
         ):
+            clear_to_write(session, opened, command, dry_run=options.dry_run)
             for name in names:
                 if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
                     session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
@@ -51,7 +55,7 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
 
 def _nothing_to_do(session: Session, opened: OpenTenant, name: str, section: str, *, alone: bool, dry_run: bool) -> None:
     """Tell of a pass that a tenant has no processor for."""
-    why = f"nothing to do: the tenant has no {section} section"
+    why = f"nothing to do: the tenant has no {section}"
     if session.options.json:
         fields = blank_summary(name, errors.OK, dry_run=dry_run, head=opened.journal.audit.head(), why=why)
         session.voice.emit("summary", run_id=opened.run_id, tenant=opened.tenant.name, **fields)
@@ -100,11 +104,14 @@ def register(app: typer.Typer) -> None:
         def body(
             config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
             verbose: o.Verbose = 0, since: o.Since = None, limit: o.Limit = None, lock_timeout: o.LockTimeout = 0.0,
-            accept_limit: o.AcceptLimit = False, first_run: o.FirstRun = False,
+            accept_limit: o.AcceptLimit = False, first_run: o.FirstRun = False, company: o.Company = None,
         ) -> None:  # fmt: skip
             from mlc.engine.road import Options
 
-            session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+            common = o.common(
+                config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company
+            )
+            session = Session(common)
             with session.guarded():
                 options = Options(dry_run=dry_run, limit=limit, accept_limit=accept_limit, first_run=first_run)
                 run_passes(session, passes, options, parse_day(since))
@@ -141,13 +148,14 @@ def replay(
     held: Annotated[bool, typer.Option("--held", help="Everything that waits for a person.")] = False,
     again: Annotated[bool, typer.Option("--again", help="A person decides: do it anew although it is finished or in doubt.")] = False,
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
-    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, accept_limit: o.AcceptLimit = False,
+    verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, accept_limit: o.AcceptLimit = False, company: o.Company = None,
 ) -> None:  # fmt: skip
     """Do again one thing that failed or was held: an intent, a payment, an event, an invoice."""
     from mlc.cli.replaying import replay_in
     from mlc.engine.road import Options
 
-    session = Session(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout))
+    common = o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company)
+    session = Session(common)
     with session.guarded():
         if wish is None and not (failed or held):
             raise errors.ConfigError(
@@ -160,8 +168,11 @@ def replay(
         if wish is not None:
             session.only_tenant_that_knows(wish)
         found: list[bool] = []
+        words = (("--failed", failed), ("--held", held), ("--again", again))
+        command = shlex.join(["mlc", "replay", *([wish] if wish else []), *(word for word, said in words if said)])
 
         def work(opened: OpenTenant) -> None:
+            clear_to_write(session, opened, command, dry_run=dry_run)
             found.append(replay_in(session, opened, wish, failed=failed, held=held, again=again, options=options))
 
         session.each_tenant(work, f"mlc replay {wish or ''}".strip())

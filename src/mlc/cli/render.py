@@ -55,6 +55,10 @@ class Voice:
         if not self.quiet:
             _write(sys.stderr, _styled(_plain(self.clean(text)), style, sys.stderr))
 
+    def warn(self, text: str) -> None:
+        """Say a line on stderr, even when quiet."""
+        _write(sys.stderr, _styled(_plain(self.clean(text)), "red", sys.stderr))
+
     def out(self, text: str) -> None:
         """Write a line of work on stdout."""
         _write(sys.stdout, _plain(self.clean(text)))

@@ -56,9 +56,22 @@ class Session:
     def tenants(self, settings: Settings) -> list[Tenant]:
         """Return the tenants this command is about."""
         chosen = settings.select(list(self.options.tenants))
+        known = [tenant.sap.company_db for tenant in chosen]
+        for company in self.options.companies:
+            if company not in known:
+                raise ConfigError(
+                    f"--company {company} is the company of no chosen tenant; theirs: {', '.join(known)}",
+                    hint="give company_db as the configuration has it, or choose the tenant with --tenant",
+                )
         for tenant in chosen:
             if not tenant.sap.verify_tls:
-                self.voice.say(f"warning: {tenant.name}: SAP's certificate is not checked (verify_tls: false)", "yellow")
+                text = f"warning: {tenant.name}: SAP's certificate is not checked (verify_tls: false)"
+                if tenant.mode == "live":
+                    self.voice.warn(
+                        f"{text}: whoever stands between could change what is booked; name the authority in ca_bundle"
+                    )
+                else:
+                    self.voice.say(text, "yellow")
         return chosen
 
     def resolver(self, settings: Settings) -> Resolver:

@@ -102,7 +102,7 @@ alert_after: 3d  # held items older than this make every run end with 3
 tenants:
   {answers.tenant}:
     timezone: {_quoted(answers.timezone)}  # of the SAP server
-    mode: test
+    mode: test  # live = real money: live keys and hosts, and a state file that never served mode test
     first_run: ask  # the first writing run of a pass shows its plan and wants a yes
     start_date: {_quoted(answers.start_date)}  # nothing older is pushed or posted
     currencies: {{"€": EUR}}  # SAP's own codes that are not ISO 4217

@@ -229,9 +229,11 @@ class Stripe(Model):
     fee_account: v.AccountCode | None = None
     bank_account: v.AccountCode | None = None
     suspense_account: v.AccountCode | None = None
+    vat_account: v.AccountCode | None = None
     on_unmatched: Literal["hold", "on_account"] = "hold"
     refunds: Literal["hold", "book"] = "hold"
     disputes: Literal["hold", "book"] = "hold"
+    credit_rest: Literal["leave", "out_of_band"] = "leave"
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     delivery: Literal["none", "stripe_email"] = "none"
     min_days_due: Whole = Field(default=7, ge=0)

@@ -11,22 +11,19 @@ from mlc.config.document import Loc, Problem
 from mlc.config.models import GOCARDLESS_HOSTS, NO_LITERALS, STRIPE_HOST, Settings
 from mlc.config.values import is_loopback, looks_secret, split_url
 
-_LIVE = (
-    "live is refused in this version, because "
-    "refunds, disputes and credit memos are not yet followed to the end; set mode: test"
-)
-_REFUNDS = "book is refused in this version, because refunds are not yet followed to the end; set refunds: hold"
-_DISPUTES = "book is refused in this version, because disputes are not yet followed to the end; set disputes: hold"
 _STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
 _CLAIM = "the claim table comes with a later version; set claim: false"
-_INSTALLMENTS = "invoices with installments come with a later version; set installments: hold"
 _LATER: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
-    (("mode",), ("live",), _LIVE),
     (("sap", "claim"), ("true", "yes", "on", "1", "y", "t"), _CLAIM),
-    (("sap", "installments"), ("total", "next_due"), _INSTALLMENTS),
-    (("stripe", "refunds"), ("book",), _REFUNDS),
-    (("stripe", "disputes"), ("book",), _DISPUTES),
 )
+# A part that cannot follow or undo what it starts with money names itself here: mode test may try it, mode live refuses it.
+NOT_LIVE: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
+    (
+        ("sap", "claim"),
+        ("true", "yes", "on", "1", "y", "t"),
+        "is not followed to its end yet and refused in mode live; set claim: false",
+    ),
+]
 
 
 def unsupported(settings: Settings) -> list[str]:
@@ -39,8 +36,21 @@ def findings(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _secrets(data, ())
     yield from _later(data)
     for name, tenant in _tenants(data):
-        yield from _hosts(name, tenant)
+        yield from unfit_for_mode(name, tenant)
     yield from _same_books(data)
+
+
+def unfit_for_mode(name: str, tenant: Any) -> Iterator[Problem]:
+    """Yield what does not fit a tenant's mode: hosts, plain http, and in mode live every part that NOT_LIVE names."""
+    yield from _hosts(name, tenant)
+    if _dig(tenant, "mode") != "live":
+        return
+    sap = _address(tenant, "sap", "url")
+    if sap is not None and sap.scheme == "http":
+        yield Problem(("tenants", name, "sap", "url"), "is http, which is allowed in mode test only; write https")
+    for path, values, text in NOT_LIVE:
+        if str(_dig(tenant, *path)).lower() in values:
+            yield Problem(("tenants", name, *path), text)
 
 
 def _dig(node: Any, *path: str) -> Any:

@@ -105,6 +105,9 @@ class PushInvoice:
     read_at: float = 0.0  # when the balance was read, Unix seconds
     run_id: str = ""  # the run that read it
     mail: bool = False
+    due_in_sap: str = ""  # DocDueDate, or the installment's: a change is told in the trail
+    installment: int = 0  # InstallmentId where only one of several is asked for
+    aside: int = 0  # minor units of SAP's balance that are not asked for yet: later installments
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ class CreditInvoice:
     amount: Money
     left: Money  # what remains at Stripe before it
     why: str
+    rest: int = 0  # minor units of it that Stripe had collected already: credited out of band
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,7 @@ class Allocation:
     doc_entry: int
     doc_num: int
     amount: Money
+    installment: int = 0  # InstallmentId, 0 where the invoice has one only
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +263,7 @@ class EntryLine:
 
 @dataclass(frozen=True, slots=True)
 class PostEntry:
-    """A payout shall stand in SAP as one balanced journal entry under its own reference."""
+    """A payout, or money that went back, shall stand in SAP as one balanced journal entry under its own reference."""
 
     payout: str
     reference2: str
@@ -269,6 +274,7 @@ class PostEntry:
     lines: tuple[EntryLine, ...]
     parts: tuple[Part, ...] = ()
     states: tuple[tuple[str, str], ...] = ()  # what else is known once it stands: (link kind + " " + key, state)
+    reversal: str = ""  # the refund or dispute it is about, where it is no payout
 
     def __post_init__(self) -> None:
         """The entry proves its own balance, in all and per branch, before anybody can send it."""

@@ -20,6 +20,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Installment:
+    """One installment of an invoice. `open` is what is left of it in minor units, None where nobody looked."""
+
+    number: int  # InstallmentId
+    due: date
+    total: Decimal
+    open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
     """An A/R invoice in SAP (table OINV). Amounts are major units in the local currency, as SAP said them."""
 
@@ -40,6 +50,7 @@ class Invoice:
     down_payment: Decimal = Decimal(0)
     discount: Decimal = Decimal(0)
     installments: int = 1
+    plan: tuple[Installment, ...] = ()  # where it was asked for and is more than one
     lines: tuple[Line, ...] = ()
     total_fc: Decimal = Decimal(0)  # in the document's currency, where that is not the local one
     paid_fc: Decimal = Decimal(0)
@@ -83,6 +94,17 @@ class Receipt:
     reference: str
     cancelled: bool
     applied: tuple[tuple[int, Decimal], ...] = ()  # (DocEntry of the invoice, SumApplied)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A document of SAP that gave money back to a customer and is not ours: an outgoing payment or a manual journal entry."""
+
+    what: str  # "outgoing payment 12"
+    card_code: str
+    day: date
+    amount: Decimal  # major units
+    words: str = ""  # every reference and remark it carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +221,7 @@ class Origin:
     card_code: str = ""
     key: str = ""
     doc_total: str = ""
+    installment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,19 +273,42 @@ class Payment:
     refunded: int = 0
     disputed: bool = False
     description: str = ""
+    charge: str = ""  # the charge that moved the money
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A movement of a processor's balance (Stripe: balance transaction). `amount` is signed, `fee` is taken off it; minor units."""
+
+    id: str
+    amount: int
+    fee: int
+    currency: str  # ISO code of the balance, not of what was charged
+    created: int
+    category: str = ""  # Stripe: reporting_category
+    source: str = ""
+    kind: str = ""  # what the source is: charge, refund, dispute, payout ...
+    tax: int = 0  # how much of the fee is tax
+    payment: str = ""  # the payment its source belongs to, where that was read with it
+
+    @property
+    def net(self) -> int:
+        """What it adds to the balance."""
+        return self.amount - self.fee
 
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """A refund or a dispute at Stripe: money that goes back."""
+    """Money that goes back at Stripe: a refund, a dispute, or a bank debit that was returned after it had succeeded."""
 
     id: str
-    kind: str  # refund | dispute
+    kind: str  # refund | dispute | returned
     status: str
     amount: Money
     payment: str
     created: int
     reason: str = ""
+    moves: tuple[Movement, ...] = ()  # what it did to the balance, in the order in which it happened
 
 
 @dataclass(frozen=True, slots=True)

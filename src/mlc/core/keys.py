@@ -13,6 +13,7 @@ from urllib.parse import quote
 MARKER_LENGTH = 27  # TransferReference (SAP: ORCT.TrsfrRef)
 _IDEMPOTENCY_LENGTH = 255  # Stripe: idempotent requests
 _METADATA_LENGTH = 500
+_ENTRY_REFERENCE = re.compile(r"((re|pyr|dp|du|ch|py|po)_[A-Za-z0-9]{8,}|PO[A-Z0-9]{3,})(/\S+)?")
 _STRIPE_MARKER = re.compile(r"(pi|ch|py)_[A-Za-z0-9]{8,}|M[A-Z2-7]{26}")
 
 
@@ -34,6 +35,11 @@ def marker(thing: str) -> str:
 def is_marker(text: str) -> bool:
     """Tell whether a reference looks like one of ours, so that a receipt that carries it is not one keyed by hand."""
     return bool(_STRIPE_MARKER.fullmatch(text))
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a journal entry's reference is one of ours: it is about that payout, refund or dispute, and no other."""
+    return bool(_ENTRY_REFERENCE.fullmatch(text))
 
 
 def digest(text: str) -> str:

@@ -42,6 +42,7 @@ class Shelf:
     currency: str
     invoices: Mapping[int, Invoice]
     taken: dict[int, int] = field(default_factory=dict)
+    used: dict[tuple[int, int], int] = field(default_factory=dict)  # (DocEntry, InstallmentId) -> what this batch took of it
 
     def open(self, invoice: Invoice) -> Money:
         """Return what is still open; raises MoneyError where SAP's figure is no whole minor unit."""

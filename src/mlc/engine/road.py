@@ -241,7 +241,7 @@ def cut(plan: Plan, limit: int) -> Plan:
 
 _IN_SAP = {
     *("post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice"),
-    *("link-customer", "note-mandate", "reversed", "update-partner", "create-partner"),
+    *("link-customer", "note-mandate", "reversed", "refund", "dispute", "returned", "update-partner", "create-partner"),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mlc.core.facts import Hint
+from mlc.core.facts import Hint, Reversal
 from mlc.passes.scene import Scene
 
 EVENTS = "stripe/events"
@@ -19,6 +19,7 @@ _DAY = 86400
 _KEPT = 30 * _DAY
 _LATE = 45 * _DAY  # a charge may have been created this long before it succeeded
 _SWEEP = 14 * _DAY
+_FAILED = ("charge.failed", "payment_intent.payment_failed")
 
 
 @dataclass(slots=True)
@@ -27,7 +28,9 @@ class Hints:
 
     payments: dict[str, int] = field(default_factory=dict)  # id -> when its invoice payment was created, 0 = unknown
     paid_invoice: dict[str, str] = field(default_factory=dict)  # bare charge -> the invoice an event says it paid
-    reversals: list[tuple[str, str]] = field(default_factory=list)
+    reversals: list[tuple[str, str]] = field(default_factory=list)  # to be read one by one
+    read: list[Reversal] = field(default_factory=list)  # read already, by pages
+    failed: list[str] = field(default_factory=list)  # payments that an event says have failed, perhaps after they had succeeded
     invoices: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
@@ -40,6 +43,8 @@ class Hints:
                 self.reversals.append((hint.kind, hint.id))
         elif hint.kind == "invoice" and hint.id not in self.invoices:
             self.invoices.append(hint.id)
+        if hint.type in _FAILED and hint.payment:
+            self.failed.append(hint.payment)
         if hint.payment:
             if hint.invoice and not hint.payment.startswith("pi_"):
                 self.paid_invoice[hint.payment] = hint.invoice
@@ -91,10 +96,8 @@ def _sweep(scene: Scene, since: int) -> Iterator[Hints]:
         for hint in page:
             hints.add(hint)
         yield hints
-    for page in scene.stripe.reversals_since(since):
-        hints = Hints()
-        hints.reversals = [(hint.kind, hint.id) for hint in page]
-        yield hints
+    for found in scene.stripe.reversals_since(since):
+        yield Hints(read=found)
     pending = Hints()
     pending.payments = dict.fromkeys(scene.journal.links.in_state("payment", "pending"), 0)
     if pending.payments:

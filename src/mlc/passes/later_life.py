@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from decimal import Decimal
 
 from mlc.core.commands import CreditInvoice, ReportPayment, SettleInvoice, VoidInvoice
 from mlc.core.facts import CreditMemo, Invoice, Origin, ProcessorInvoice, Receipt
@@ -18,9 +17,9 @@ from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import marker
 from mlc.core.matching import distrust
 from mlc.core.money import Money, MoneyError, from_decimal
+from mlc.core.reductions import new_reductions, with_rest
 from mlc.passes import settling
 from mlc.passes.scene import Scene
-from mlc.systems.sap.reads import is_by_hand
 
 _BEFORE = timedelta(days=31)  # a receipt may be dated before the invoice it pays
 
@@ -32,7 +31,8 @@ class LifeFacts:
     at_stripe: ProcessorInvoice | None = None
     receipts: list[Receipt] = field(default_factory=list)  # live ones that pay it, ours too
     memos: list[CreditMemo] = field(default_factory=list)
-    unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold yet
+    unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold
+    taken_back: int = 0  # how much of that stood in SAP once and was cancelled there
 
 
 def moved(scene: Scene, one: Invoice, link: Mark) -> bool:
@@ -66,20 +66,16 @@ def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], l
     paid = [
         part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"
     ]
-    posted = _posted(scene, [part.payment for part in paid if part.kind != "payment_record"])
+    payments = [part.payment for part in paid if part.kind != "payment_record"]
+    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}  # the books, not the journal
     for life in lives.values():
         parts = life.at_stripe.payments or () if life.at_stripe else ()
-        life.unposted = sum(
-            part.amount.minor
-            for part in parts
-            if part.status == "paid" and part.kind != "payment_record" and part.payment not in posted
-        )
-
-
-def _posted(scene: Scene, payments: list[str]) -> set[str]:
-    """Return those payments that stand in SAP: the books are asked, not the journal."""
-    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}
-    return {one for one in payments if any(not receipt.cancelled for receipt in found.get(marker(one), []))}
+        for part in parts:
+            if part.status == "paid" and part.kind != "payment_record":
+                receipts = found.get(marker(part.payment), [])
+                if all(receipt.cancelled for receipt in receipts):
+                    life.unposted += part.amount.minor
+                    life.taken_back += part.amount.minor if receipts else 0
 
 
 def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int, list[Receipt]], dict[int, list[CreditMemo]]]:
@@ -147,8 +143,14 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
         if link.data.get("sap_closed") and not one.cancelled and one.balance > 0:
             text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance}"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
-        elif life is not None and life.at_stripe is not None and life.unposted == 0 and one.balance > 0 and not one.cancelled:
-            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money of its own, and {one.balance} are open in SAP"
+        elif (
+            life is not None
+            and life.at_stripe is not None
+            and life.unposted == life.taken_back
+            and one.balance > 0
+            and not one.cancelled
+        ):
+            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money that stands in SAP, and {one.balance} are open there"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
     elif life is not None:
         _decide_moved(scene, one, link, life, plan)
@@ -182,7 +184,19 @@ def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan:
             _skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units")
         )
         return
-    fall = there.remaining.minor - (balance - life.unposted)
+    if (
+        link.data.get("installment") and link.data.get("aside") is None
+    ):  # taken over from Stripe, which does not know the others
+        aside = balance - life.unposted - there.remaining.minor
+        plan.marks.append(Mark("invoice", link.key, link.other, "open", {"expected": balance, "aside": aside}))
+        return
+    aside = int(link.data.get("aside") or 0)
+    fall = there.remaining.minor - (balance - aside - life.unposted)
+    if fall and aside:
+        text = f"installment {link.data['installment']} of invoice {one.doc_num} is asked for by {link.other}, and SAP's balance moved by"
+        text = f"{text} {Money(abs(fall), scene.currency)} without it; void it, then mlc replay {one.doc_num} --again asks for what is open"
+        plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
+        return
     if fall == 0:
         plan.marks.append(Mark("invoice", link.key, link.other, "open", {"expected": balance}))
     elif fall < 0:
@@ -209,13 +223,21 @@ def _decide_fall(
     scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money, there: ProcessorInvoice, plan: Plan
 ) -> None:  # fmt: skip
     """Carry a fall of the balance to Stripe where receipts and credit memos explain it to the minor unit; else hold."""
-    receipts, memos = _new_reductions(one, link, life, fall)
+    receipts, memos = new_reductions(one, link.data, life.at_stripe, life.receipts, life.memos, fall)
+    rest = 0
+    if receipts is None or memos is None:
+        receipts, memos, rest = with_rest(one, link.data, life.at_stripe, life.receipts, life.memos, fall)
     if receipts is None or memos is None:
         text = f"the balance of {one.doc_num} fell by {fall} in SAP; receipts and credit memos that SAP links to it do not add up to that"
+        text += "; was it written off? Then mark it uncollectible at Stripe, or void it"
         plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
         return
     lane = f"customer/{one.card_code}"
     left = there.remaining
+    if rest:
+        newest = memos[-1][0]
+        text = f"credit memo {newest.doc_num} is {Money(rest, scene.currency)} more than was open on invoice {one.doc_num}"
+        plan.notes.append((scene.name("credit", f"{one.doc_entry}-{newest.doc_entry}"), text))
     if not memos and fall == left:
         numbers = ", ".join(_called(receipt) for receipt, _ in receipts)
         settle = SettleInvoice(one.doc_entry, one.doc_num, link.other, left, f"paid in SAP by {numbers}")
@@ -240,69 +262,12 @@ def _decide_fall(
         left -= amount
     for memo, amount in memos:
         credit = CreditInvoice(
-            one.doc_entry, one.doc_num, link.other, memo.doc_num, amount, left, f"Credit memo {memo.doc_num}"
-        )
+            one.doc_entry, one.doc_num, link.other, memo.doc_num, amount, left, f"Credit memo {memo.doc_num}",
+            rest if memo is memos[-1][0] and scene.rules.credit_rest == "out_of_band" else 0,
+        )  # fmt: skip
         name = scene.name("credit", f"{one.doc_entry}-{memo.doc_entry}")
         plan.intents.append(Intent(name, credit, lane, amount, f"credit {amount} of invoice {one.doc_num}"))
         left -= amount
-
-
-def _new_reductions(
-    one: Invoice, link: Mark, life: LifeFacts, fall: Money
-) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
-    """Return the receipts and memos that Stripe was not told of, if they make exactly the fall.
-
-    A receipt of ours counts where its money came by another way than this invoice: a person matched it.
-    """
-    told = link.data
-    parts = (life.at_stripe.payments or ()) if life.at_stripe else ()
-    there = {marker(part.payment) for part in parts}  # money that Stripe itself counted on this invoice
-    try:
-        receipts = [
-            (
-                receipt,
-                from_decimal(
-                    sum((amount for entry, amount in receipt.applied if entry == one.doc_entry), Decimal(0)), fall.currency
-                ),
-            )
-            for receipt in life.receipts
-            if (is_by_hand(receipt) or receipt.reference not in there) and f"receipts_{receipt.doc_num}" not in told
-        ]
-        memos = [
-            (memo, from_decimal(memo.total, fall.currency))
-            for memo in life.memos
-            if memo.base_invoices == (one.doc_entry,) and f"memos_{memo.doc_num}" not in told
-        ]
-    except MoneyError:
-        return None, None
-    total = sum(amount.minor for _, amount in receipts) + sum(amount.minor for _, amount in memos)
-    if total == fall.minor:
-        return receipts, memos
-    before = told.get("explained")
-    if before and total - before == fall.minor:
-        return _later(receipts, memos, before)
-    return None, None
-
-
-def _later(
-    receipts: list[tuple[Receipt, Money]], memos: list[tuple[CreditMemo, Money]], before: int
-) -> tuple[list[tuple[Receipt, Money]], list[tuple[CreditMemo, Money]]] | tuple[None, None]:
-    """Leave out the oldest ones, which the pushed invoice named already; they must add up to exactly that."""
-    rest: list[tuple[Receipt | CreditMemo, Money]] = sorted(
-        [*receipts, *memos], key=lambda pair: (isinstance(pair[0], CreditMemo), pair[0].doc_entry)
-    )
-    left, kept = before, []
-    for document, amount in rest:
-        if 0 < amount.minor <= left:
-            left -= amount.minor
-        else:
-            kept.append((document, amount))
-    if left:
-        return None, None
-    return (
-        [(document, amount) for document, amount in kept if isinstance(document, Receipt)],
-        [(document, amount) for document, amount in kept if isinstance(document, CreditMemo)],
-    )
 
 
 def _mark(link: Mark, state: str) -> Mark:

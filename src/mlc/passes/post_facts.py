@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mlc.core.facts import Account, Invoice, Payment, Period, Receipt, Reversal
+from mlc.core.facts import Account, Installment, Invoice, Payment, Period, Receipt
 from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.matching import is_foreign, named_entries
 from mlc.core.money import Money
+from mlc.passes import installments
 from mlc.passes.scene import Scene
 from mlc.systems.sap.reads import is_by_hand
 
@@ -24,10 +25,10 @@ class PostFacts:
 
     payments: dict[str, Payment] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
-    reversals: list[Reversal] = field(default_factory=list)
     receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
     drafts: dict[str, int] = field(default_factory=dict)  # by marker: waits for approval
     invoices: dict[int, Invoice] = field(default_factory=dict)
+    plans: dict[int, tuple[Installment, ...]] = field(default_factory=dict)  # of invoices with several installments
     neighbours: list[Receipt] = field(default_factory=list)
     cards: dict[str, str] = field(default_factory=dict)  # Stripe customer -> CardCode
     decisions: dict[str, list[int]] = field(default_factory=dict)
@@ -39,8 +40,8 @@ class PostFacts:
     notes: list[tuple[str, str]] = field(default_factory=list)
     taken: dict[int, int] = field(default_factory=dict)  # DocEntry -> minor units booked on it that SAP does not show yet
     debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
+    posted: set[str] = field(default_factory=set)  # payments that this journal posted once
     known: set[str] = field(default_factory=set)  # names that are held now
-    dismissed: set[str] = field(default_factory=set)  # of reversals: those a person has dealt with
     seen: int = 0
 
 
@@ -64,6 +65,8 @@ class PostReader:
         candidates = [one for one in facts.payments.values() if self.counts(one)]
         if not candidates:
             return facts
+        links = scene.journal.links.many("payment", [one.id for one in candidates])
+        facts.posted = {key for key, mark in links.items() if mark.state in ("posted", "cancelled")}
         for one in candidates:
             decision = scene.journal.decision(one.id)
             if one.id in self.decided:
@@ -104,6 +107,7 @@ class PostReader:
                 facts.cards[customer] = card
         if facts.cards:
             facts.invoices.update(scene.sap.open_invoices_of(facts.cards.values()))
+        facts.plans = installments.read(scene, facts.invoices.values())
         cards = {one.card_code for one in facts.invoices.values()} | set(facts.cards.values())
         days = [scene.day_of(one.succeeded_at) for one in new if one.succeeded_at]
         if cards and days:

@@ -1,4 +1,4 @@
-"""post-payments: what Stripe collected to SAP, one incoming payment each; what goes back is at least held.
+"""post-payments: what Stripe collected to SAP, one incoming payment each; what goes back is booked or held (see reversals).
 
 Reads: hints (events since the last run, charges themselves where there are none to trust), the payments they speak of, SAP's
     documents under our marks, the invoices they name, receipts of the same customers around the same days.
@@ -9,27 +9,34 @@ Names: `<company>/post-payment/stripe/<PaymentIntent or charge>`, `.../paid-twic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 
 from mlc.core import codec
 from mlc.core.commands import After, PostPayment
-from mlc.core.facts import Paid, Payment, Period, Receipt, Reversal
+from mlc.core.facts import Paid, Payment, Receipt, Reversal
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
 from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
-from mlc.core.money import MoneyError, from_decimal
+from mlc.core.money import MoneyError, from_decimal, to_stripe
+from mlc.passes import installments, reversals, settling
 from mlc.passes.hints import Hints, read_hints
 from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
+from mlc.passes.reversals import ReversalFacts
 from mlc.passes.scene import Scene, chunks
+from mlc.passes.settling import SettleFacts
+from mlc.systems.sap import back
 
 NAME = "post-payments"
 _NOISE = Decimal("0.0001")  # SAP's sums are doubles
-_REVERSAL_OVER = ("failed", "canceled", "won", "prevented")
-_TURNED = {"refund": "failed", "dispute": "won"}
+_CHECKED = "sap/receipts-checked"
+_WINDOW = timedelta(days=92)  # so long a receipt is looked at: incoming payments carry no change stamp
+_DAY, _AT_ONCE = 86400.0, 400
 _PENDING = ("processing", "requires_capture", "pending")
 _OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
+Facts = PostFacts | ReversalFacts | SettleFacts
 
 
 class PostPayments:
@@ -50,16 +57,21 @@ class PostPayments:
         self.reader = PostReader(scene, NAME, set(insist), decided or {})
         self._only = list(only) if only is not None else None
         self._done: set[str] = set()
+        self._back: set[str] = set()
         self.partial = self._only is not None or scene.since is not None
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
-    def gather(self) -> Iterator[PostFacts]:
+    def gather(self) -> Iterator[Facts]:
         """Yield what is held, what was promised and not sent, and what the hints speak of; then let the cursors move."""
-        self._done = set()
+        self._done, self._back = set(), set()
         if self._only is not None:
             for part in chunks(self._only, 40):
                 yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
+            for one in self._only:
+                yield from self._reversals(self.scene.stripe.reversals_of(one))
+            yield from self._returned(self._only)
+            yield from settling.gather(self.scene, NAME, whose=settling.STRIPE)
             return
         yield from self._held()
         unsent = [
@@ -69,6 +81,9 @@ class PostPayments:
             yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
         for hints in read_hints(self.scene):
             yield from self._hinted(hints)
+        yield from self._reversals(reversals.waiting(self.scene, NAME))
+        yield from self._receipts()
+        yield from settling.gather(self.scene, NAME, whose=settling.STRIPE)
 
     def _held(self) -> Iterator[PostFacts]:
         """Look at every held payment again: with what was read of it then, and afresh where that would change anything."""
@@ -89,22 +104,63 @@ class PostPayments:
                 )
             yield facts
 
-    def _hinted(self, hints: Hints) -> Iterator[PostFacts]:
+    def _receipts(self) -> Iterator[PostFacts]:
+        """Look for receipts of ours that somebody cancelled, in every run; and once a day for those that are gone."""
+        journal, first = self.scene.journal, max(self.scene.rules.start, self.scene.today - _WINDOW)
+        if next(journal.links.all_in_state("payment", "posted"), None) is None:
+            return
+        for page in back.cancelled_receipts(self.scene.sap, first):
+            marks = journal.links.of_others("payment", [str(one.doc_entry) for one in page])
+            yield from self._lost([one for one in marks if one.state == "posted"])
+        now, last = self.scene.clock.now(), float(journal.cursor(_CHECKED) or 0)
+        if 0 <= now - last < _DAY:
+            return
+        batch: list[Mark] = []
+        for mark in journal.links.all_in_state("payment", "posted"):
+            if str(mark.data.get("day") or "") >= first.isoformat():
+                batch.append(mark)
+            if len(batch) == _AT_ONCE:
+                yield from self._lost(self._absent(batch))
+                batch = []
+        yield from self._lost(self._absent(batch))
+        yield PostFacts(cursors={_CHECKED: str(now)})
+
+    def _absent(self, marks: list[Mark]) -> list[Mark]:
+        """Return those payments of which no live receipt carries our mark."""
+        found = self.scene.sap.receipts_by_marker([marker(one.key) for one in marks]) if marks else {}
+        return [one for one in marks if not any(not receipt.cancelled for receipt in found.get(marker(one.key), []))]
+
+    def _lost(self, marks: list[Mark]) -> Iterator[PostFacts]:
+        """Decide again about payments whose receipt does not stand any more: they are held, never booked by themselves."""
+        for part in chunks((one.key for one in marks), 40):
+            facts = self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
+            facts.invoice_states += [Mark("payment", key, state="cancelled") for key in part]
+            yield facts
+
+    def _returned(self, payments: Iterable[str]) -> Iterator[ReversalFacts]:
+        posted = self.scene.journal.links.many("payment", payments)
+        yield from self._reversals(
+            reversals.returned(self.scene, [one for one, mark in posted.items() if mark.state == "posted"])
+        )
+
+    def _hinted(self, hints: Hints) -> Iterator[Facts]:
         journal = self.scene.journal
         posted = {mark.key for mark in journal.links.many("payment", hints.payments).values() if mark.state == "posted"}
         open_ = [one for one in hints.payments if one not in posted and one not in self._done]
         for part in chunks(open_, 40):
             yield self._facts(self.scene.stripe.payments({one: hints.payments[one] for one in part}, hints.paid_invoice))
         last = PostFacts(events=hints.events, cursors=hints.cursors, notes=hints.notes, seen=len(posted))
-        for kind, reversal_id in hints.reversals:
-            reversal = self.scene.stripe.reversal(kind, reversal_id)
-            if reversal is not None:
-                last.reversals.append(reversal)
-        waiting = list(journal.held.all(pass_=NAME, dismissed=True)) if last.reversals else []
-        last.known = {one.name for one in waiting}
-        last.dismissed = {one.name for one in waiting if one.dismissed}
+        back = [one for kind, ident in hints.reversals if (one := self.scene.stripe.reversal(kind, ident)) is not None]
+        back += hints.read
+        yield from self._reversals(back)
+        yield from self._returned(hints.failed)
         yield from self._invoices(hints, last)
         yield last
+
+    def _reversals(self, found: Iterable[Reversal]) -> Iterator[ReversalFacts]:
+        fresh = [one for one in found if one.id not in self._back]
+        self._back |= {one.id for one in fresh}
+        yield from reversals.gather(self.scene, NAME, fresh, self.reader.insist)
 
     def _invoices(self, hints: Hints, last: PostFacts) -> Iterator[PostFacts]:
         """Look at invoices of ours that an event says were voided, written off, or paid by a payment no event named."""
@@ -134,8 +190,12 @@ class PostPayments:
 
     # --- decide -----------------------------------------------------------------------------------------------------
 
-    def decide(self, facts: PostFacts) -> Plan:
+    def decide(self, facts: Facts) -> Plan:
         """Turn one batch into a plan; the order in which Stripe told of the payments never matters."""
+        if isinstance(facts, ReversalFacts):
+            return reversals.decide(self.scene, facts)
+        if isinstance(facts, SettleFacts):
+            return settling.decide(self.scene, facts)
         plan = Plan(seen=facts.seen, events=list(facts.events), cursors=dict(facts.cursors), notes=list(facts.notes))
         plan.marks += facts.invoice_states
         shelf = (
@@ -144,8 +204,6 @@ class PostPayments:
         for one in sorted(facts.payments.values(), key=lambda payment: (payment.created, payment.id)):
             assert shelf is not None
             self._decide(one, facts, shelf, plan)
-        for reversal in facts.reversals:
-            self._decide_reversal(reversal, facts, plan)
         return plan
 
     def _decide(self, one: Payment, facts: PostFacts, shelf: Shelf, plan: Plan) -> None:
@@ -179,6 +237,14 @@ class PostPayments:
         live = [receipt for receipt in booked if not receipt.cancelled]
         if live:
             return self._adopt(one, name, live, plan)
+        if booked and one.refunded >= to_stripe(one.amount):
+            plan.notes.append((name, f"the receipt of {one.id} was cancelled in SAP, and all of it was refunded at Stripe"))
+            plan.unchanged += 1
+            plan.healed += [name] if name in facts.known else []
+            return "refunded"
+        if not booked and one.id in facts.posted and not self._is_insisted(one):
+            text = f"{one.id} was posted, and SAP no longer knows its receipt: was the company restored? mlc replay {one.id} --again"
+            return self._skip(one, name, "gone_from_sap", f"{text} books it anew")
         if booked and not self._is_insisted(one):
             text = f"receipt {booked[-1].doc_num} for {one.id} was cancelled in SAP"
             return self._skip(one, name, "cancelled_in_sap", text, (str(booked[-1].doc_num),))
@@ -247,7 +313,7 @@ class PostPayments:
             text = f"receipt {twin.doc_num} of {twin.doc_date} over the same sum stands in SAP for {twin.card_code}: is it {one.id}?"
             return self._skip(one, name, "maybe_booked", text, (str(twin.doc_num),))
         assert one.succeeded_at is not None
-        day = self._posting_day(scene.day_of(one.succeeded_at), facts.periods)
+        day = scene.posting_day(scene.day_of(one.succeeded_at), facts.periods)
         if day is None:
             return self._skip(
                 one, name, "closed_period", f"the posting period of {scene.day_of(one.succeeded_at)} is closed in SAP"
@@ -256,7 +322,12 @@ class PostPayments:
             return self._skip(
                 one, name, "account", f"the clearing account {scene.rules.account(scene.currency)} cannot be posted to in SAP"
             )
+        parts = installments.spread(result.allocations, facts.plans, shelf.used)
+        if parts is None:
+            text = f"{one.id} pays an invoice in installments, and what is open of each cannot be told from SAP"
+            return self._skip(one, name, "installments", text)
         shelf.take(result)
+        result = replace(result, allocations=parts)
         plan.intents.append(self._intent(one, name, result, day, facts, shelf))
         return "posted"
 
@@ -305,15 +376,6 @@ class PostPayments:
         near = (receipt for receipt in facts.neighbours if abs(receipt.doc_date - day) <= NEIGHBOUR_DAYS)
         return next((receipt for receipt in near if receipt.card_code == card and abs(receipt.total - amount) < _NOISE), None)
 
-    def _posting_day(self, day: date, periods: list[Period]) -> date | None:
-        """Return the day to post on; None where its period is closed and the configuration says hold."""
-        if not periods or any(period.first <= day <= period.last and period.open for period in periods):
-            return day
-        if self.scene.rules.closed_period != "next_open_day":
-            return None
-        later = sorted(period.first for period in periods if period.open and period.first > day)
-        return later[0] if later and later[0] <= self.scene.today else None
-
     def _intent(self, one: Payment, name: str, match: Match, day: date, facts: PostFacts, shelf: Shelf) -> Intent:
         assert one.succeeded_at is not None
         assert facts.account is not None
@@ -344,30 +406,6 @@ class PostPayments:
         return Skip(
             name, reason, text, amount=one.amount, candidates=candidates, about=about, facts={"payment": codec.encode(one)}
         )
-
-    def _decide_reversal(self, one: Reversal, facts: PostFacts, plan: Plan) -> None:
-        """Money that goes back is never overlooked: held until it is booked by hand and dismissed, and again where it turns."""
-        name = self.scene.name(one.kind, one.id)
-        told = f"{one.kind} {one.id} over {one.amount} of {one.payment}"
-        over = one.status in _REVERSAL_OVER or one.status.startswith("warning")
-        about = {one.kind: one.id, "payment": one.payment, "status": one.status}
-        if one.created < self.scene.start_moment():
-            plan.notes.append((name, f"{told}: {one.status}, before the start"))
-        elif over and name in facts.dismissed:
-            text = (
-                f"{told} is {one.status} now, and it was dismissed as booked: take the booking in SAP back, then dismiss this"
-            )
-            plan.skips.append(Skip(name, f"{one.kind}_{_TURNED[one.kind]}", text, amount=one.amount, about=about))
-        elif over:
-            plan.notes.append((name, f"{told}: {one.status}"))
-            if name in facts.known:
-                plan.healed.append(name)
-        elif one.kind == "refund" and one.status in ("pending", "requires_action"):
-            text = f"{told} is on its way ({one.status}): nothing to book yet"
-            plan.skips.append(Skip(name, "refund_pending", text, amount=one.amount, about=about))
-        else:
-            text = f"{told} is {one.status} at Stripe; book it in SAP by hand, then dismiss it"
-            plan.skips.append(Skip(name, one.kind, text, amount=one.amount, about=about))
 
 
 def _left_at_stripe(part: Paid) -> int | None:

@@ -15,13 +15,15 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from mlc.core import billing
-from mlc.core.commands import DropDraft, PushInvoice
-from mlc.core.facts import CreditMemo, Invoice, ProcessorInvoice, Receipt
+from mlc.core.commands import DropDraft, PushInvoice, PushLine
+from mlc.core.facts import CreditMemo, Installment, Invoice, ProcessorInvoice, Receipt
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.core.matching import total_text
 from mlc.core.money import Money, MoneyError, from_decimal
-from mlc.passes import customers, debit_news, debtors, later_life
+from mlc.passes import credits as credits_
+from mlc.passes import customers, debit_news, debtors, installments, later_life
+from mlc.passes.credits import CreditFacts
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.later_life import LifeFacts
 from mlc.passes.scene import Scene
@@ -56,10 +58,14 @@ class PushFacts:
     named: dict[int, str] = field(default_factory=dict)  # DocEntry -> the payment of GoCardless that names the invoice
     read_at: float = 0.0
     today: date = date.min
+    plans: dict[int, tuple[Installment, ...]] = field(default_factory=dict)  # of invoices with several installments
     seen: int = 0
     cursors: dict[str, str] = field(default_factory=dict)
     adopt: list[ProcessorInvoice] = field(default_factory=list)
     ready: Plan | None = None
+
+
+Facts = PushFacts | CreditFacts
 
 
 class PushInvoices:
@@ -79,7 +85,7 @@ class PushInvoices:
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
-    def gather(self) -> Iterator[PushFacts]:
+    def gather(self) -> Iterator[Facts]:
         """Yield what exists at Stripe already, then SAP's invoices page by page."""
         scene, self._customers_read = self.scene, False
         if scene.organisation is not None:
@@ -102,6 +108,7 @@ class PushInvoices:
             low = high
         yield from self._batch([], low, None)
         yield from self._changed()
+        yield from credits_.gather(scene)
         yield PushFacts(cursors={_SCANNED: str(max(low, above))})
 
     def _read_waiting(self) -> None:
@@ -194,9 +201,20 @@ class PushInvoices:
             return False
         if self._insist:
             return link is None or link.state != "open"
+        if link is not None and self._in_turn(link):
+            return True
         if link is not None and link.state != "draft":
             return False
         return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "promised", "open")
+
+    def _in_turn(self, link: Mark) -> bool:
+        """Tell whether an installment of it was paid at Stripe, so that the next one may be asked for."""
+        return link.state == "paid" and bool(link.data.get("installment")) and self.scene.rules.installments == "next_due"
+
+    def _goes_on(self, one: Invoice, link: Mark, facts: PushFacts) -> bool:
+        """Tell whether SAP shows the installment that was paid at Stripe as paid, and another one is open."""
+        then = installments.next_due(facts.plans.get(one.doc_entry, ()))
+        return self._in_turn(link) and then is not None and then.number > int(link.data["installment"])
 
     def _read_candidates(self, fresh: list[int], facts: PushFacts) -> None:
         scene = self.scene
@@ -218,6 +236,8 @@ class PushInvoices:
         reduced = [facts.invoices[entry] for entry in fresh if entry in facts.invoices and facts.invoices[entry].paid > 0]
         if reduced:
             facts.receipts, facts.memos = later_life.read_reductions(scene, reduced)
+        if scene.rules.installments == "next_due":
+            facts.plans = installments.read(scene, [facts.invoices[entry] for entry in fresh if entry in facts.invoices])
         for held in facts.held.values():
             if held.reason == "customer_balance":
                 self._read_balance(facts.invoices[int(held.about["doc_entry"])].card_code, facts)
@@ -230,8 +250,10 @@ class PushInvoices:
 
     # --- decide -----------------------------------------------------------------------------------------------------
 
-    def decide(self, facts: PushFacts) -> Plan:
+    def decide(self, facts: Facts) -> Plan:
         """Turn one page into a plan."""
+        if isinstance(facts, CreditFacts):
+            return credits_.decide(self.scene, facts)
         plan = Plan(seen=facts.seen, cursors=dict(facts.cursors))
         for found in facts.adopt:
             self._adopt(found, facts, plan)
@@ -241,7 +263,11 @@ class PushInvoices:
             plan.skips.append(Skip(name, "gone_from_sap", text, about={"doc_entry": int(mark.key), "invoice": mark.other}))
         for one in sorted(facts.invoices.values(), key=lambda invoice: invoice.doc_entry):
             link = facts.links.get(str(one.doc_entry))
-            if link is not None and link.state != "draft" and not (self._insist and self._is_candidate(one, facts)):
+            if (
+                link is not None
+                and link.state != "draft"
+                and not ((self._insist and self._is_candidate(one, facts)) or self._goes_on(one, link, facts))
+            ):
                 self._decide_pushed(one, link, facts, plan)
             else:
                 self._decide_new(one, link, facts, plan)
@@ -253,7 +279,11 @@ class PushInvoices:
         known = facts.links.get(entry)
         earlier = next((mark for mark in reversed(plan.marks) if mark.kind == "invoice" and mark.key == entry), known)
         rank = {"open": 4, "paid": 4, "uncollectible": 3, "void": 2, "draft": 1, "": 0}
-        if earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
+        turn = int(earlier.data.get("installment") or 0) if earlier is not None else 0
+        if turn and found.origin.installment and turn != found.origin.installment:
+            if turn > found.origin.installment:
+                return  # an earlier installment, which had its turn
+        elif earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
             if found.status in ("open", "paid") and earlier.other != found.id:
                 both = f"{earlier.other} and {found.id}"
                 text = f"Stripe holds two invoices for document {found.origin.doc_num}: {both}; void one, then dismiss this"
@@ -263,7 +293,7 @@ class PushInvoices:
         data = {
             "doc_num": found.origin.doc_num, "card_code": found.origin.card_code, "pushed": found.due.minor,
             "expected": found.remaining.minor, "doc_total": found.origin.doc_total, "currency": found.due.currency,
-            "number": found.number, "explained": _reduced_before(found),
+            "number": found.number, "explained": _reduced_before(found), "installment": found.origin.installment,
         }  # fmt: skip
         plan.marks.append(Mark("invoice", entry, found.id, found.status, data))
         plan.notes.append((self.scene.name("push-invoice", entry), f"found at Stripe: {found.id} ({found.status})"))
@@ -274,6 +304,7 @@ class PushInvoices:
             held = facts.calm[one.doc_entry]
             plan.skips.append(Skip(held.name, held.reason, held.text, about=held.about, facts=held.facts))
             return
+        self._note_due(one, link, plan)
         before = len(plan.skips) + len(plan.intents)
         later_life.decide(self.scene, one, link, life, plan)
         if len(plan.skips) + len(plan.intents) == before:
@@ -281,6 +312,16 @@ class PushInvoices:
         wished = {skip.name for skip in plan.skips} | {intent.name for intent in plan.intents}
         waiting = [held for held in self._waiting.get(one.doc_entry, []) if held.name not in wished]
         plan.healed += [held.name for held in waiting if held.reason != "conflict"]  # a second invoice is for a person to void
+
+    def _note_due(self, one: Invoice, link: Mark, plan: Plan) -> None:
+        """Tell in the trail that SAP's due date changed: what Stripe shows on a finalized invoice stays as it is."""
+        said, now = link.data.get("sap_due"), one.due_date.isoformat()
+        if link.state != "open" or link.data.get("installment") or said == now:
+            return
+        plan.marks.append(Mark("invoice", link.key, data={"sap_due": now}))
+        if said:
+            text = f"the due date of invoice {one.doc_num} changed in SAP from {said} to {now}; {link.other} keeps the date it was sent with"
+            plan.notes.append((self.scene.name("push-invoice", one.doc_entry), text))
 
     def _decide_new(self, one: Invoice, link: Mark | None, facts: PushFacts, plan: Plan) -> None:
         name = self.scene.name("push-invoice", one.doc_entry)
@@ -322,11 +363,15 @@ class PushInvoices:
             from_decimal(one.total, scene.currency)
         except MoneyError as error:
             return self._skip(one, "currency", f"invoice {one.doc_num}: {error}")
-        refused = billing.refuse_amount(balance)
+        turn = installments.next_due(facts.plans.get(one.doc_entry, ()))
+        refused = billing.refuse_amount(Money(turn.open or 0, scene.currency) if turn is not None else balance)
         if refused is not None:
             return self._skip(one, refused[0], f"invoice {one.doc_num}: {refused[1]}", balance)
-        if one.installments > 1:
+        if one.installments > 1 and scene.rules.installments == "hold":
             return self._skip(one, "installments", f"invoice {one.doc_num} is due in {one.installments} installments", balance)
+        if one.installments > 1 and scene.rules.installments == "next_due" and not facts.plans.get(one.doc_entry):
+            text = f"invoice {one.doc_num} is due in {one.installments} installments, and what is open of each cannot be told from SAP"
+            return self._skip(one, "installments", text, balance)
         if held is not None and held.reason == "balance_differs" and held.amount == balance and self._only is None:
             return self._skip(one, held.reason, held.text, balance)
         elsewhere = facts.named.get(one.doc_entry) or facts.mandates.get(one.card_code)
@@ -353,17 +398,23 @@ class PushInvoices:
         reduced = billing.reductions(
             one, scene.currency, facts.receipts.get(one.doc_entry, []), facts.memos.get(one.doc_entry, [])
         )
-        due = max(one.due_date, facts.today + timedelta(days=scene.rules.min_days_due))
+        turn = installments.next_due(facts.plans.get(one.doc_entry, ()))
+        asked, in_sap = (Money(turn.open or 0, scene.currency), turn.due) if turn is not None else (balance, one.due_date)
+        lines = billing.push_lines(one, scene.currency, balance, reduced)
+        if turn is not None:
+            lines = (PushLine(f"Installment {turn.number} of {one.installments} of invoice {one.doc_num}", asked),)
+        due = max(in_sap, facts.today + timedelta(days=scene.rules.min_days_due))
         reference = f", your reference {one.customer_reference}" if one.customer_reference else ""
         command = PushInvoice(
             company=scene.rules.company, key=metadata_key(name), doc_entry=one.doc_entry, doc_num=one.doc_num, card_code=one.card_code,
-            amount=balance, doc_total=total_text(one), due_at=int(datetime.combine(due, time(12), scene.rules.zone).timestamp()),
-            description=f"Invoice {one.doc_num} of {one.doc_date}, due {one.due_date}{reference}",
-            lines=billing.push_lines(one, scene.currency, balance, reduced), explained=sum(part.amount.minor for part in reduced),
+            amount=asked, doc_total=total_text(one), due_at=int(datetime.combine(due, time(12), scene.rules.zone).timestamp()),
+            description=f"Invoice {one.doc_num} of {one.doc_date}, due {in_sap}{reference}",
+            lines=lines, explained=sum(part.amount.minor for part in reduced),
             read_at=facts.read_at, run_id=scene.journal.run_id, mail=scene.rules.mail,
+            due_in_sap=in_sap.isoformat(), installment=turn.number if turn is not None else 0, aside=balance.minor - asked.minor,
         )  # fmt: skip
         says = f"push invoice {one.doc_num} of {one.card_code}"
-        return Intent(name, command, self._lane(one), balance, says, anew=self._insist)
+        return Intent(name, command, self._lane(one), asked, says, anew=self._insist or command.installment > 1)
 
 
 def _reduced_before(found: ProcessorInvoice) -> int | None:

@@ -1,4 +1,4 @@
-"""reconcile-payouts: every GoCardless payout becomes one balanced journal entry, matched to invoices that it closes.
+"""reconcile-payouts: every GoCardless payout becomes one balanced entry that closes invoices; for Stripe's see stripe_payouts.
 
 Reads: what is new at GoCardless (customers, mandates, payments, events), payouts and their items, the payments in them, SAP's open
     invoices and partners, entries under our references, open rows of the customers.
@@ -28,6 +28,7 @@ from mlc.passes.payout_facts import PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import SettleFacts
 from mlc.passes.standing import StandingFacts
+from mlc.passes.stripe_payouts import DepositFacts, StripePayouts, only_stripe
 from mlc.systems.sap.entries import entry_marks, live
 
 NAME = "reconcile-payouts"
@@ -48,7 +49,7 @@ class Standing:
     cursors: dict[str, str]
 
 
-Facts = PayoutFacts | SettleFacts | StandingFacts | Standing | Plan
+Facts = PayoutFacts | SettleFacts | StandingFacts | Standing | DepositFacts | Plan
 
 
 class ReconcilePayouts:
@@ -71,15 +72,23 @@ class ReconcilePayouts:
         self._waiting: set[str] = set()  # payouts that are held as a whole
         self._vanished: set[str] = set()  # posted payouts whose entry SAP shows no more, or reversed
         self._told: set[str] = set()
+        self._stripe = StripePayouts(scene, NAME, None, self._insist)
         self._look_again = False  # GoCardless tells of a bounce that this state may not know
         self.partial = self._only is not None or scene.since is not None
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
     def gather(self) -> Iterator[Facts]:
-        """Yield what is new, what is not settled yet, then payouts in the order in which they were made, then what they leave to settle."""
-        if self.scene.organisation is None:
-            return
+        """Yield Stripe's payouts, then GoCardless': new, not settled yet, payouts in their order, then what they leave to settle."""
+        stripe = only_stripe(self._only) if self._only is not None else None
+        self._stripe = StripePayouts(self.scene, NAME, stripe, self._insist)
+        if self._stripe.wanted and stripe != set():
+            yield from self._stripe.gather()
+        if self.scene.organisation is not None and (self._only is None or self._only - (stripe or set())):
+            yield from self._debits()
+
+    def _debits(self) -> Iterator[Facts]:
+        """Yield what concerns GoCardless: what is not settled yet, then payouts in the order in which they were made."""
         self.reader = PayoutReader(self.scene, NAME, self._decided, self._insist)
         debit_news.catch_up(self.scene, NAME)
         if not self._insist:
@@ -123,7 +132,11 @@ class ReconcilePayouts:
             )  # an earlier start now
             since = first if whole or kept is None else max(first, datetime.fromisoformat(kept) - _WINDOW)
             listed = {one.id: one for one in scene.gocardless.payouts_since(since)}
-        held = [one for one in scene.journal.held.all(pass_=NAME, dismissed=True) if one.about.get("payout")]
+        held = [
+            one
+            for one in scene.journal.held.all(pass_=NAME, dismissed=True)
+            if str(one.about.get("payout") or "").startswith("PO")
+        ]
         waiting = {str(one.about["payout"]) for one in held if not one.dismissed}
         self._waiting = {str(one.about["payout"]) for one in held if not one.dismissed and _is_of_payout(one.name)}
         closed = {str(one.about["payout"]) for one in held if one.dismissed and _is_of_payout(one.name)} - (self._only or set())
@@ -133,7 +146,8 @@ class ReconcilePayouts:
         ]
         wanted = self._only if self._only is not None else waiting.union(*states)
         wanted |= {
-            stored.command.payout for stored in scene.journal.opened(NAME, begun=False) if isinstance(stored.command, PostEntry)
+            stored.command.payout for stored in scene.journal.opened(NAME, begun=False)
+            if isinstance(stored.command, PostEntry) and stored.command.payout.startswith("PO")
         } if self._only is None else set()  # fmt: skip
         for ident in sorted(wanted - listed.keys()):
             found = scene.gocardless.payout(ident)
@@ -198,6 +212,8 @@ class ReconcilePayouts:
         """Turn one batch into a plan."""
         if isinstance(facts, Plan):
             return facts
+        if isinstance(facts, DepositFacts):
+            return self._stripe.decide(facts)
         if isinstance(facts, SettleFacts):
             plan = settling.decide(self.scene, facts)
             plan.skips = [skip for skip in plan.skips if skip.name not in self._told]  # what waits is told once a run

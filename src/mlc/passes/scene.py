@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from mlc.clock import Clock
 from mlc.core.clues import Habits
 from mlc.core.errors import ConfigError
-from mlc.core.facts import Ledger
+from mlc.core.facts import Ledger, Period
 from mlc.core.keys import intent_name
 from mlc.core.shares import Dimensions
 from mlc.store.journal import Journal
@@ -66,7 +66,12 @@ class Rules:
     on_unmatched: str = "hold"
     min_days_due: int = 7
     mail: bool = False
-    clearing: dict[str, str] = field(default_factory=dict)  # ISO currency -> account as configured; "" = every currency
+    accounts: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # Stripe's: role -> currency ("" = every) -> account
+    refunds: str = "hold"
+    disputes: str = "hold"
+    credit_rest: str = "leave"  # what becomes of a credit memo's part that Stripe has collected already
     also_with_mandate: bool = False
     debits: DebitRules | None = None
     customers: CustomerRules = CustomerRules()
@@ -77,9 +82,10 @@ class Rules:
             return self.currencies[code]
         return code if re.fullmatch(r"[A-Z]{3}", code) else None
 
-    def account(self, currency: str) -> str | None:
-        """Return the configured clearing account of a currency."""
-        return self.clearing.get(currency) or self.clearing.get("")
+    def account(self, currency: str, role: str = "clearing_account") -> str | None:
+        """Return the configured account of a role at Stripe for a currency."""
+        codes = self.accounts.get(role, {})
+        return codes.get(currency) or codes.get("")
 
 
 @dataclass
@@ -158,6 +164,15 @@ class Scene:
         """Return the first moment that counts, in Unix seconds, less a margin."""
         begin = datetime(self.start.year, self.start.month, self.start.day, tzinfo=self.rules.zone)
         return int(begin.timestamp()) - margin_days * 86400
+
+    def posting_day(self, day: date, periods: Sequence[Period]) -> date | None:
+        """Return the day to post on; None where its period is closed and the configuration says hold."""
+        if not periods or any(period.first <= day <= period.last and period.open for period in periods):
+            return day
+        if self.rules.closed_period != "next_open_day":
+            return None
+        later = sorted(period.first for period in periods if period.open and period.first > day)
+        return later[0] if later and later[0] <= self.today else None
 
     def name(self, verb: str, thing: object, system: str = "stripe") -> str:
         """Spell the name of a wish of this company at a processor."""

@@ -20,6 +20,8 @@ from mlc.passes.scene import Scene
 
 _BATCH = 200
 _INVOICE, _MEMO = ("13", "oInvoices", "it_Invoice"), ("14", "oCreditNotes", "it_CredItnote")
+_RECEIPT = ("24", "oIncomingPayments", "it_Receipt")
+GOCARDLESS, STRIPE = "gocardless", "stripe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class SettleFacts:
     currency: str = ""
     final: bool = True
     credits: dict[str, list[Placed]] = field(default_factory=dict)  # payment -> what of it stands on account
+    paid_by: dict[str, int] = field(default_factory=dict)  # payment of Stripe -> DocEntry of its receipt
 
 
 def placed(mark: Mark) -> Placed:
@@ -58,15 +61,18 @@ def placed(mark: Mark) -> Placed:
     )  # fmt: skip
 
 
-def gather(scene: Scene, pass_: str, only: set[str] | None = None, *, final: bool = True) -> Iterator[SettleFacts]:
-    """Yield what is posted and not settled, in batches, each customer's rows read now.
+def gather(
+    scene: Scene, pass_: str, only: set[str] | None = None, *, final: bool = True, whose: str = GOCARDLESS
+) -> Iterator[SettleFacts]:
+    """Yield what is posted for one processor and not settled, in batches, each customer's rows read now.
 
     Not `final`: more entries of the same payments are still to be taken over, nothing is told of an invoice that is open.
     """
     links = scene.journal.links
     known = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True)}
     dismissed = {one.name for one in scene.journal.held.all(pass_=pass_, dismissed=True) if one.dismissed}
-    open_ = [placed(mark) for mark in links.all_in_state("part", "open") if only is None or mark.key.split("/")[0] in only]
+    marks = (mark for mark in links.all_in_state("part", "open") if mark.key.startswith("PO") == (whose == GOCARDLESS))
+    open_ = [placed(mark) for mark in marks if only is None or mark.key.split("/")[0] in only]
     open_ = [one for one in open_ if _name(scene, one.part) not in dismissed]
     for start in range(0, len(open_), _BATCH):
         facts = SettleFacts(open_[start : start + _BATCH], known=known, currency=scene.currency, final=final)
@@ -79,6 +85,9 @@ def gather(scene: Scene, pass_: str, only: set[str] | None = None, *, final: boo
             elif mark.state in ("account", "twice") and not mark.data.get("undone"):
                 facts.credits.setdefault(mark.other, []).append(placed(mark))
         facts.items = scene.sap.open_items(one.part.card_code for one in facts.parts)
+        if whose == STRIPE:
+            paid = links.many("payment", {one.part.payment for one in facts.parts})
+            facts.paid_by = {key: int(mark.other) for key, mark in paid.items() if mark.other.isdecimal()}
         named = {(one.card_code, one.document) for one in facts.items if one.source in _INVOICE}
         open_rows = {(one.trans, one.row) for one in facts.items}
         entries = {
@@ -273,19 +282,57 @@ class _Desk:
             if sum(self._signed(row) for row in self._own(credit)) == -need and credit.part.key not in self.done:
                 self._pair(credit, one)  # money on account goes back where it came from: no credit memo is missing
                 return
-        memos = [
-            key for key, item in self.rows.items()
-            if item.card_code == part.card_code and item.amount < 0 and item.source in _MEMO and self.left[key] == need
-        ]  # fmt: skip
+        rest = self._rest_of_receipt(part, need)
+        if rest is not None:
+            self._wish(
+                [*own, OpenRow(*rest, need)], [one], "settled", f"settle {part.thing} with what {part.payment} left on account"
+            )
+            return
+        memos = self._memos(part, need) if part.type not in ("dispute", "returned") else []
         if len(memos) == 1:
             self._wish([*own, OpenRow(*memos[0], need)], [one], "settled", f"settle refund {part.thing} with its credit memo")
             return
+        if part.key.startswith("PO"):
+            self._skip(one, "refund_without_credit_memo", self._no_memo(part, need, len(memos)))
+        else:
+            self._skip(one, "reopened", self._owed_again(part, need, len(memos)))
+
+    def _rest_of_receipt(self, part: Part, need: int) -> tuple[int, int] | None:
+        """Return the open row of a payment's own receipt, where exactly that sum of it stands on account."""
+        receipt = self.facts.paid_by.get(part.payment)
+        return next(
+            (
+                key for key, item in self.rows.items()
+                if item.card_code == part.card_code and item.amount < 0 and item.source in _RECEIPT and item.document == receipt
+                and self.left[key] == need
+            ), None,
+        )  # fmt: skip
+
+    def _memos(self, part: Part, need: int) -> list[tuple[int, int]]:
+        return [
+            key for key, item in self.rows.items()
+            if item.card_code == part.card_code and item.amount < 0 and item.source in _MEMO and self.left[key] == need
+        ]  # fmt: skip
+
+    def _no_memo(self, part: Part, need: int, memos: int) -> str:
+        found = (
+            f"{memos} open credit memos are of this sum:" if memos else "there is no open credit memo of this sum: create it,"
+        )
         amount = Money(need, self.facts.currency)
-        text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and there is no open credit memo of this sum: create it,"
-        if memos:
-            text = f"refund {part.thing} over {amount} is debited to {part.card_code}, and {len(memos)} open credit memos are of this sum:"
-        text += " or reconcile it in SAP by hand"
-        self._skip(one, "refund_without_credit_memo", text)
+        return f"refund {part.thing} over {amount} is debited to {part.card_code}, and {found} or reconcile it in SAP by hand"
+
+    def _owed_again(self, part: Part, need: int, memos: int) -> str:
+        amount = Money(need, self.facts.currency)
+        about = f"invoice {part.doc_num}" if part.doc_num else "an invoice that is not named"
+        text = f"{amount} of {part.payment} went back ({part.type} {part.thing}): {part.card_code} owes them again for {about}"
+        if part.type == "refund":
+            found = (
+                f"{memos} open credit memos are of this sum"
+                if memos
+                else "an open credit memo of this sum settles it by itself"
+            )
+            return f"{text}; {found}, or reconcile it in SAP by hand"
+        return f"{text}; the open debit names it, and nothing is asked for at Stripe by itself"
 
     # --- what they share ------------------------------------------------------------------------------------------------
 
@@ -315,7 +362,9 @@ class _Desk:
             "doc_num": part.doc_num or None,
             "card_code": part.card_code,
         }
-        if part.role in ("refund", "return"):
+        if not part.key.startswith("PO"):
+            about |= {"payout": None, part.type: part.thing}
+        elif part.role in ("refund", "return"):
             about["refund"] = part.thing
         amount = Money(abs(part.amount), part.currency)
         told = {key: value for key, value in about.items() if value}

@@ -1,21 +1,19 @@
-"""The simulated company as a whole: manual entries, reconciliations by hand, and the proof that everything adds up."""
+"""The simulated company as a whole: change sets, user tables, and the proof that everything adds up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from mlc.sandbox.kit import Clock
-from mlc.sandbox.sap.errors import SapError, no_match
-from mlc.sandbox.sap.payments import Payments
-from mlc.sandbox.sap.records import ZERO, Entry, EntryLine, Reconciliation, Simple
-from mlc.sandbox.sap.settle import Share
+from mlc.sandbox.sap.by_hand import ByHand
+from mlc.sandbox.sap.errors import SapError
+from mlc.sandbox.sap.records import ZERO, Simple
 from mlc.sandbox.sap.switches import SapSwitches
 
 
-class Books(Payments):
+class Books(ByHand):
     """A company's books; usable without HTTP, to seed worlds and to ask what is true."""
 
     def __init__(
@@ -34,58 +32,9 @@ class Books(Payments):
     def begin(self) -> None:
         """Open a change set: until `undo.commit` everything can be taken back by `undo.rollback`."""
         self.undo.begin(
-            self.journal, self.owners, self.reconciliations, self.receipts, self.drafts, self.partners, self.rates,
-            self.centres, self.projects, *self.documents.values(), *self.user_rows.values(),
+            self.journal, self.owners, self.reconciliations, self.receipts, self.outgoing, self.drafts, self.partners,
+            self.rates, self.centres, self.projects, *self.documents.values(), *self.user_rows.values(),
         )  # fmt: skip
-
-    # --- entries and reconciliations by hand ----------------------------------------------------------------------
-    def add_entry(self, lines: Sequence[EntryLine], day: date, **more: Any) -> int:
-        """Post a manual entry of lines built by `line`; returns its JdtNum."""
-        if self.switches.enable_branches:
-            for branch in {line.branch for line in lines}:
-                if sum((line.net for line in lines if line.branch == branch), ZERO) != 0:
-                    raise SapError(-5012, "Unbalanced Transaction  [OJDT.BPLId]")
-        return self.post(lines, day, "ttJournalEntry", 0, **more).trans_id
-
-    def entry(self, trans_id: int) -> Entry:
-        """Return a journal entry; raises SapError where there is none."""
-        if trans_id not in self.journal:
-            raise no_match(404)
-        return self.journal[trans_id]
-
-    def cancel_entry(self, trans_id: int, day: date | None = None) -> int:
-        """Reverse a manual entry; returns the JdtNum of the reversal."""
-        entry = self.entry(trans_id)
-        if entry.origin != "ttJournalEntry":
-            raise SapError(-5002, "Only manual journal entries can be cancelled  [OJDT.TransType]")
-        if entry.reversed_by or entry.reverses:
-            raise SapError(-5002, "Journal entry is already cancelled  [OJDT.StornoToTr]")
-        self.free(entry)
-        return self.reverse(entry, day or entry.date, "ttJournalEntry", 0).trans_id
-
-    def open_items(self, short_name: str) -> list[tuple[Entry, EntryLine]]:
-        """Return the open lines of a partner (or account) in the order of posting."""
-        return [(entry, line) for entry, line in self.lines_of(short_name) if line.open]
-
-    def reconcile(
-        self, rows: Sequence[tuple[int, int, Decimal]], day: date | None = None, scope: str = "coaCard"
-    ) -> Reconciliation:
-        """Settle rows (TransId, line, amount) with each other by hand."""
-        shares: list[Share] = []
-        for trans_id, row_id, amount in rows:
-            entry = self.journal.get(trans_id)
-            if entry is None or not 0 <= row_id < len(entry.lines):
-                raise no_match()
-            line = entry.lines[row_id]
-            if line.is_partner != (scope == "coaCard") or any(one.line is line for one in shares):
-                raise SapError(-5002, f"Transaction {trans_id} row {row_id} cannot be reconciled  [ITR1.TransRowId]")
-            if amount <= 0:
-                raise SapError(-5002, "Reconciliation amount must be positive  [ITR1.ReconSum]")
-            shares.append(self.share(entry, line, amount))
-        if len({one.line.short_name for one in shares}) != 1:
-            raise SapError(-5002, "Transactions of different business partners  [ITR1.ShortName]")
-        _align(shares)
-        return self.settle(shares, day or self.today(), "rtManual", scope)
 
     def add_user_row(self, table: str, row: Mapping[str, Any]) -> Simple:
         """Add a row to a user table; its Code is unique."""
@@ -148,21 +97,16 @@ class Books(Payments):
                     assert (one.status == "bost_Close") == settled, f"{name}: status {one.status}, open {one.open}"
 
     def _check_payments(self) -> None:
-        for one in self.receipts.values():
-            entry = self.journal[one.trans_id]
-            assert bool(entry.reversed_by) == (one.cancelled == "tYES"), f"payment {one.doc_entry}: cancelled"
-            credit = sum((line.credit for line in entry.partner_lines), ZERO)
+        for one in [*self.receipts.values(), *self.outgoing.values()]:
+            entry, name = self.journal[one.trans_id], f"{'outgoing' if one.outgoing else 'incoming'} payment {one.doc_entry}"
+            assert (entry.origin, entry.original) == (one.origin, one.doc_entry), f"{name}: its entry is of another"
+            assert bool(entry.reversed_by) == (one.cancelled == "tYES"), f"{name}: cancelled"
+            moved = sum((-one.side * line.net for line in entry.partner_lines), ZERO)
+            assert {line.short_name for line in entry.partner_lines} == {one.card_code}, f"{name}: another partner"
             if one.currency == self.local_currency:
-                assert credit == one.amount, f"payment {one.doc_entry}: its entry credits {credit}"
-            assert one.applied <= credit, f"payment {one.doc_entry} applies more than it is"
-
-
-def _align(shares: Sequence[Share]) -> None:
-    """Let one open line that is used in part take as much foreign currency as the other side gives: both settle the same."""
-    if len({one.line.currency for one in shares}) != 1 or not shares[0].line.currency:
-        return
-    partly = [one for one in shares if one.amount != one.line.open]
-    if len(partly) != 1:
-        return
-    rest = sum((one.amount_fc if one.line.is_debit else -one.amount_fc for one in shares if one is not partly[0]), Decimal(0))
-    partly[0].amount_fc = min(abs(rest), partly[0].line.open_fc)
+                assert moved == one.amount, f"{name}: its entry moves {moved}"
+                paid = sum((one.side * line.net for line in entry.lines if line.account == one.transfer_account), ZERO)
+                assert paid == one.transfer_sum - one.side * one.bank_charge or one.cash_sum, (
+                    f"{name}: its account moves {paid}"
+                )
+            assert one.applied <= moved, f"{name} applies more than it is"

@@ -25,15 +25,16 @@ class Desk:
     schema: Schema
     switches: SapSwitches
 
-    def customer(self, code: str | None, table: str) -> Partner:
-        """Return an active customer; raises the refusal for any other."""
+    def customer(self, code: str | None, table: str, card_type: str = "cCustomer") -> Partner:
+        """Return an active customer (or supplier); raises the refusal for any other."""
         if not code:
             raise SapError(-5002, f"Code undefined  [{table}.CardCode]")
         partner = self.books.partners.get(code)
         if partner is None:
             raise SapError(-8112, f"Business partner '{code}' does not exist  [{table}.CardCode]")
-        if partner.card_type != "cCustomer":
-            raise SapError(-5002, f"Business partner is not a customer  [{table}.CardCode]")
+        if partner.card_type != card_type:
+            wanted = "customer" if card_type == "cCustomer" else "vendor"
+            raise SapError(-5002, f"Business partner is not a {wanted}  [{table}.CardCode]")
         if partner.fields.get("Frozen") == "tYES" or partner.fields.get("Valid") == "tNO":
             raise SapError(-1028, f"Customer is inactive  [{table}.CardCode]")
         return partner

@@ -155,7 +155,7 @@ class Documents(Settlement):
         whole = document.total_fc or document.total
         rows = list(plan or [(document.due_date, whole)])
         if sum((amount for _, amount in rows), ZERO) != whole:
-            raise ValueError("instalments must sum to the document's total")
+            raise SapError(-5002, "Instalments must sum to the document's total  [INV6.InsTotal]")
         left, left_fc = document.total, document.total_fc
         for number, (due, amount) in enumerate(rows, 1):
             last = number == len(rows)
@@ -274,10 +274,23 @@ class Documents(Settlement):
     def touch(self, doc_entry: int, **fields: Any) -> None:
         """Change properties of an invoice (none is allowed) and with them its change stamp."""
         invoice = self.invoice(doc_entry)
+        self.undo.keep(invoice)
         for name in fields.keys() & _MOVED.keys():
             setattr(invoice, _MOVED[name], fields.pop(name))
         invoice.fields = {**invoice.fields, **fields}
+        self.follow_due_date(invoice)
         self.stamp(invoice)
+
+    def follow_due_date(self, document: Document) -> None:
+        """Let the one instalment of a document, and the entry line that carries it, fall due with the document."""
+        if len(document.installments) != 1 or document.installments[0].due_date == document.due_date:
+            return
+        entry = self.journal[document.trans_id]
+        line = entry.partner_lines[0] if entry.partner_lines else None
+        self.undo.keep(document.installments[0], entry, *([line] if line else []))
+        document.installments[0].due_date = entry.due_date = document.due_date
+        if line:
+            line.due_date = document.due_date
 
     def change_partner(self, card_code: str, **fields: Any) -> None:
         """Change properties of a partner (none is allowed) and with them its change stamp."""

@@ -211,6 +211,7 @@ class Parser:
         name = f"{self.set_name}.{prop.name}"
         how = {
             "IncomingPayments.TransferReference": self.switches.payment_marker_filter,
+            "VendorPayments.TransferReference": self.switches.payment_marker_filter,
             "JournalEntries.Reference2": self.switches.entry_marker_filter,
         }.get(name, "works")
         if how == "refused":

@@ -29,11 +29,12 @@ CHART = (
     ("4400", "Revenue", "at_Revenues", "tNO"),
     ("6855", "Payment fees", "at_Expenses", "tNO"),
     ("6880", "Exchange differences", "at_Expenses", "tNO"),
+    ("6930", "Losses on receivables", "at_Expenses", "tNO"),
 )
 CURRENCIES = (("EUR", "Euro"), ("GBP", "British Pound"), ("USD", "US Dollar"), ("CHF", "Swiss Franc"))
 DIGITS = {"cdWithoutDecimals": 0, "cd1Digit": 1, "cd2Digits": 2, "cd3Digits": 3, "cd4Digits": 4, "cd5Digits": 5, "cd6Digits": 6}
-RECEIVABLES, REVENUE, OUTPUT_VAT, FEES, EXCHANGE, ROUNDING, BANK, CASH = (
-    "1400", "4400", "3806", "6855", "6880", "2660", "1200", "1000",
+RECEIVABLES, REVENUE, OUTPUT_VAT, FEES, EXCHANGE, ROUNDING, BANK, CASH, CLEARING, LOSSES = (
+    "1400", "4400", "3806", "6855", "6880", "2660", "1200", "1000", "1361", "6930",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The papers of the simulated company: invoices, credit memos and incoming payments as plain records."""
+"""The papers of the simulated company: invoices, credit memos and payments as plain records."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class PaymentRow:
 
 @dataclass(slots=True)
 class Payment:
-    """An incoming payment; sums are in the payment's own currency."""
+    """A payment, incoming or outgoing; sums are in the payment's own currency."""
 
     card_code: str
     date: dt.date
@@ -173,12 +173,33 @@ class Payment:
     authorization: str = "pasWithout"
     trans_id: int = 0
     reconciliation: int = 0
+    outgoing: bool = False
     fields: Fields = field(default_factory=dict)
 
     @property
     def amount(self) -> Decimal:
         """The whole sum paid, in the payment's currency."""
         return self.transfer_sum + self.cash_sum
+
+    @property
+    def side(self) -> int:
+        """1 where the money comes in, -1 where it goes out."""
+        return -1 if self.outgoing else 1
+
+    @property
+    def table(self) -> str:
+        """The database table of the payment, as SAP names it in its refusals."""
+        return "OVPM" if self.outgoing else "ORCT"
+
+    @property
+    def origin(self) -> str:
+        """What its journal entry names as its origin."""
+        return "ttVendorPayment" if self.outgoing else "ttReceipt"
+
+    @property
+    def row_table(self) -> str:
+        """The database table of the payment's rows."""
+        return "VPM2" if self.outgoing else "RCT2"
 
     @property
     def live(self) -> bool:

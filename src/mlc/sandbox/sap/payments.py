@@ -1,4 +1,4 @@
-"""Incoming payments: what they post, which documents they settle, drafts, and their cancellation."""
+"""Payments, incoming and outgoing: what they post, which documents they settle, drafts, and their cancellation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from mlc.sandbox.sap.records import ZERO, Entry, EntryLine
 from mlc.sandbox.sap.settle import Share
 
 PAYMENT_SERIES = 5000
+OUTGOING_SERIES = 7000
 DRAFT_SERIES = 8000
-_DEFAULTS = {"DocType": "rCustomer", "DocTypte": "rCustomer", "DocObjectCode": "bopot_IncomingPayments", "Series": 15}
+_DEFAULTS = {"DocType": "rCustomer", "DocTypte": "rCustomer", "Series": 15}
+# What a row may point at in the journal, and what posted that entry.
+_ENTRY_ROWS = {"it_JournalEntry": "ttJournalEntry", "it_Receipt": "ttReceipt", "it_PaymentAdvice": "ttVendorPayment"}
 
 
 class Payments(Documents):
-    """The ledger with incoming payments."""
+    """The ledger with payments."""
 
     def _begin(self) -> None:
         super()._begin()
         self.receipts: dict[int, Payment] = {}
+        self.outgoing: dict[int, Payment] = {}
         self.drafts: dict[int, Payment] = {}
         self._drafted = 0
 
@@ -40,10 +44,11 @@ class Payments(Documents):
         account: str = "",
         currency: str | None = None,
         branch: int | None = None,
+        installment: int = 1,
         **fields: Any,
     ) -> int:
         """Book a receipt as a person would, amounts in the invoices' currency; returns its DocEntry."""
-        rows = [PaymentRow("it_Invoice", entry) for entry in applied or {}]
+        rows = [PaymentRow("it_Invoice", entry, installment=installment) for entry in applied or {}]
         invoices = [self.invoice(row.doc_entry) for row in rows]
         currency = currency or (invoices[0].currency if invoices else self.local_currency)
         payment = Payment(card_code, date, currency, date, date, rows=rows, branch=branch, fields=fields)
@@ -70,50 +75,58 @@ class Payments(Documents):
         row.applied = self.rounded(amount * payment.rate)
         _, line = self._target(payment, row)
         if abs(amount) == line.open_fc:
-            row.applied = line.open if line.is_debit else -line.open
+            row.applied = line.open if line.is_debit == (payment.side > 0) else -line.open
         row.shown = amount if self.switches.sum_applied_is_foreign else row.applied
 
     # --- booking --------------------------------------------------------------------------------------------------
     def book(self, payment: Payment) -> int:
         """Check a payment, post its entry and settle what it is applied to; returns its DocEntry."""
         shares, credit = self.check_payment(payment)
-        entry_number = len(self.receipts) + 1
-        payment.doc_entry, payment.doc_num = entry_number, PAYMENT_SERIES + entry_number
-        payment.card_name = self.partners[payment.card_code].name
-        payment.fields = {**_DEFAULTS, **payment.fields}
+        table = self.outgoing if payment.outgoing else self.receipts
+        number = len(table) + 1
+        payment.doc_entry = number
+        payment.doc_num = (OUTGOING_SERIES if payment.outgoing else PAYMENT_SERIES) + number
+        self._named(payment)
         foreign = payment.currency != self.local_currency
-        memo = payment.fields.get("JournalRemarks") or f"Incoming Payments - {payment.card_code}"
+        kind = "Outgoing" if payment.outgoing else "Incoming"
+        memo = payment.fields.get("JournalRemarks") or f"{kind} Payments - {payment.card_code}"
         payment.fields["JournalRemarks"] = memo[:50]
         fields = {"Reference": str(payment.doc_num), "Reference2": payment.fields.get("CounterReference")}
         entry = self.post(
-            self._lines(payment, credit), payment.date, "ttReceipt", entry_number, due_date=payment.due_date,
+            self._lines(payment, credit), payment.date, payment.origin, number, due_date=payment.due_date,
             tax_date=payment.tax_date, memo=memo[:50], fields=fields,
         )  # fmt: skip
         payment.trans_id = entry.trans_id
-        self.receipts[entry_number] = payment
+        table[number] = payment
         if shares:
             own = entry.partner_lines[0]
             taken_fc = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else ZERO
             shares.append(Share(entry, own, payment.applied, taken_fc))
             payment.reconciliation = self.settle(shares, payment.date, "rtPayment").number
-        return entry_number
+        return number
+
+    def _named(self, payment: Payment) -> None:
+        """Fill in what SAP adds to every payment by itself."""
+        kind = "bopot_OutgoingPayments" if payment.outgoing else "bopot_IncomingPayments"
+        payment.card_name = self.partners[payment.card_code].name
+        payment.fields = {**_DEFAULTS, "DocObjectCode": kind, **payment.fields}
 
     def check_payment(self, payment: Payment) -> tuple[list[Share], Decimal]:
-        """Refuse what cannot be booked; returns the shares to settle and what the partner is credited in local currency."""
+        """Refuse what cannot be booked; returns the shares to settle and what moves on the partner in local currency."""
         foreign = payment.currency != self.local_currency
         if payment.card_code not in self.partners:
             raise no_match()
         if payment.amount <= 0:
-            raise SapError(-5002, "Payment amount must be greater than zero  [ORCT.TrsfrSum]")
+            raise SapError(-5002, f"Payment amount must be greater than zero  [{payment.table}.TrsfrSum]")
         shares: list[Share] = []
         for row in payment.rows:
             shares.append(self._share_of(payment, row, shares))
         applied = payment.applied
         applied_own = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else applied
         if applied_own > payment.amount:
-            raise SapError(-10, "Total of applied amounts is greater than the payment amount  [ORCT.DocTotal]")
+            raise SapError(-10, f"Total of applied amounts is greater than the payment amount  [{payment.table}.DocTotal]")
         if payment.rows and (applied_own <= 0 or applied <= 0):
-            raise SapError(-10, "Applied amount must be positive  [RCT2.SumApplied]")
+            raise SapError(-10, f"Applied amount must be positive  [{payment.row_table}.SumApplied]")
         rest = payment.amount - applied_own
         return shares, applied + (self.rounded(rest * payment.rate) if foreign else rest)
 
@@ -129,12 +142,17 @@ class Payments(Documents):
             return amount if foreign else ZERO
 
         lines = []
-        transfer = payment.transfer_sum - payment.bank_charge
-        means = ((payment.transfer_account, transfer), (payment.cash_account, payment.cash_sum), (FEES, payment.bank_charge))
+        side = payment.side
+        transfer = side * payment.transfer_sum - payment.bank_charge
+        means = (
+            (payment.transfer_account, transfer),
+            (payment.cash_account, side * payment.cash_sum),
+            (FEES, payment.bank_charge),
+        )
         for account, amount in means:
             if account and amount:
                 lines.append(self.line(account, local(amount), fc(amount), **extra))
-        lines.append(self.line("", -credit, -fc(payment.amount), partner=payment.card_code, **extra))
+        lines.append(self.line("", -side * credit, -side * fc(payment.amount), partner=payment.card_code, **extra))
         rest = -sum((line.net for line in lines), ZERO)
         if rest:
             lines.append(self.line(EXCHANGE, rest, branch=payment.branch))
@@ -148,9 +166,11 @@ class Payments(Documents):
         before_fc = sum((one.amount_fc for one in taken if one.line is line), ZERO)
         share = Share(entry, line, abs(row.applied), abs(row.applied_fc))
         if not row.applied or share.amount > line.open - before or share.amount_fc > line.open_fc - before_fc:
-            raise SapError(-10, "Applied amount is greater than the open balance of the document  [RCT2.SumApplied]")
-        if line.is_debit != (row.applied > 0):
-            raise SapError(-10, "Applied amount has the wrong sign  [RCT2.SumApplied]")
+            raise SapError(
+                -10, f"Applied amount is greater than the open balance of the document  [{payment.row_table}.SumApplied]"
+            )
+        if line.is_debit != (payment.side * row.applied > 0):
+            raise SapError(-10, f"Applied amount has the wrong sign  [{payment.row_table}.SumApplied]")
         return share
 
     def _target(self, payment: Payment, row: PaymentRow) -> tuple[Entry, EntryLine]:
@@ -158,15 +178,17 @@ class Payments(Documents):
             return self._of_document(payment, row, self.invoice(row.doc_entry))
         if row.kind == "it_CredItnote":
             return self._of_document(payment, row, self.document(CREDIT_NOTES, row.doc_entry))
-        if row.kind == "it_JournalEntry" or (row.kind == "it_Receipt" and self.switches.receipt_rows):
+        if row.kind == "it_JournalEntry" or (row.kind in _ENTRY_ROWS and self.switches.receipt_rows):
             return self._of_entry(payment, row)
         raise no_match()
 
     def _of_document(self, payment: Payment, row: PaymentRow, document: Document) -> tuple[Entry, EntryLine]:
         if document.card_code != payment.card_code:
-            raise SapError(-5002, "Base document card and target document card do not match  [RCT2.DocEntry]")
+            raise SapError(-5002, f"Base document card and target document card do not match  [{payment.row_table}.DocEntry]")
         if self.switches.enable_branches and document.branch != payment.branch:
-            raise SapError(-5002, "Ensure selected branch is the same as the branch of documents to be paid  [ORCT.BPLId]")
+            raise SapError(
+                -5002, f"Ensure selected branch is the same as the branch of documents to be paid  [{payment.table}.BPLId]"
+            )
         self.payable(document)
         if document.currency != payment.currency or document.rate != payment.rate:
             raise unbalanced()
@@ -181,12 +203,11 @@ class Payments(Documents):
 
     def _of_entry(self, payment: Payment, row: PaymentRow) -> tuple[Entry, EntryLine]:
         entry = self.journal.get(row.doc_entry)
-        wanted = {"it_Receipt": "ttReceipt", "it_JournalEntry": "ttJournalEntry"}[row.kind]
-        if entry is None or not 0 <= row.doc_line < len(entry.lines) or entry.origin != wanted:
+        if entry is None or not 0 <= row.doc_line < len(entry.lines) or entry.origin != _ENTRY_ROWS[row.kind]:
             raise no_match()
         line = entry.lines[row.doc_line]
         if line.short_name != payment.card_code:
-            raise SapError(-5002, "Base document card and target document card do not match  [RCT2.DocEntry]")
+            raise SapError(-5002, f"Base document card and target document card do not match  [{payment.row_table}.DocEntry]")
         if not line.open:
             raise closed_invoice()
         if (line.currency or self.local_currency) != payment.currency:
@@ -195,25 +216,39 @@ class Payments(Documents):
 
     # --- later life -----------------------------------------------------------------------------------------------
     def payment(self, doc_entry: int) -> Payment:
-        """Return a payment; raises SapError where there is none."""
+        """Return an incoming payment; raises SapError where there is none."""
         found = self.receipts.get(doc_entry)
         if found is None:
             raise no_match(404)
         return found
 
+    def outgoing_payment(self, doc_entry: int) -> Payment:
+        """Return an outgoing payment; raises SapError where there is none."""
+        found = self.outgoing.get(doc_entry)
+        if found is None:
+            raise no_match(404)
+        return found
+
     def cancel_payment(self, doc_entry: int, day: date | None = None) -> None:
-        """Cancel a payment on its own day (or another): its invoices are open again."""
-        payment = self.payment(doc_entry)
+        """Cancel an incoming payment on its own day (or another): its invoices are open again."""
+        self.call_off(self.payment(doc_entry), day)
+
+    def cancel_refund(self, doc_entry: int, day: date | None = None) -> None:
+        """Cancel an outgoing payment on its own day (or another): what it settled is open again."""
+        self.call_off(self.outgoing_payment(doc_entry), day)
+
+    def call_off(self, payment: Payment, day: date | None = None) -> None:
+        """Cancel a payment of either kind."""
         if payment.cancelled == "tYES":
-            raise SapError(-5002, "Document is already cancelled  [ORCT.Canceled]")
+            raise SapError(-5002, f"Document is already cancelled  [{payment.table}.Canceled]")
         entry = self.journal[payment.trans_id]
         own = entry.partner_lines[0]
         if own.open + payment.applied != own.amount and self.switches.cancel_reconciled == "refused":
-            raise SapError(-5002, "Payment is already reconciled  [ORCT.Canceled]")
+            raise SapError(-5002, f"Payment is already reconciled  [{payment.table}.Canceled]")
         if payment.reconciliation:
             self.unsettle(payment.reconciliation, system=True)
         self.free(entry)
-        self.reverse(entry, day or payment.date, "ttReceipt", payment.doc_entry)
+        self.reverse(entry, day or payment.date, payment.origin, payment.doc_entry)
         self.undo.keep(payment)
         payment.cancelled = "tYES"
 
@@ -221,9 +256,8 @@ class Payments(Documents):
         """Keep a payment as a draft that waits for approval; returns the draft's DocEntry."""
         self._drafted += 1
         payment.doc_entry, payment.doc_num = self._drafted, DRAFT_SERIES + self._drafted
-        payment.card_name = self.partners[payment.card_code].name
+        self._named(payment)
         payment.authorization = "pasPending"
-        payment.fields = {**_DEFAULTS, **payment.fields}
         self.drafts[self._drafted] = payment
         return self._drafted
 
@@ -243,3 +277,7 @@ class Payments(Documents):
     def payments(self) -> Iterator[Payment]:
         """Walk through all incoming payments, cancelled ones included."""
         return iter(list(self.receipts.values()))
+
+    def outgoing_payments(self) -> Iterator[Payment]:
+        """Walk through all outgoing payments, cancelled ones included."""
+        return iter(list(self.outgoing.values()))

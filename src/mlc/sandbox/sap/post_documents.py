@@ -55,11 +55,21 @@ def post_document(desk: Desk, kind: str, body: Any) -> Document:
     document = desk.books.add_document(
         kind, partner.card_code, specs, doc_date=day, due_date=fields.get("DocDueDate"), tax_date=fields.get("TaxDate"),
         currency=currency, rate=rate, rounding=fields.get("RoundingDiffAmount", ZERO), branch=branch,
+        installments=_plan(desk, fields, currency),
         fields={key: value for key, value in fields.items() if key not in _HEAD},
     )  # fmt: skip
     for base in dict.fromkeys(one["BaseEntry"] for one in specs if kind == CREDIT_NOTES and one.get("BaseEntry")):
         desk.books.link_memo(document, desk.books.invoice(base))
     return document
+
+
+def _plan(desk: Desk, fields: Mapping[str, Any], currency: str) -> list[tuple[Any, Decimal]] | None:
+    """Read the instalments a document asks for: due dates and sums; the books refuse sums that miss the total."""
+    name = "Total" if currency == desk.books.local_currency else "TotalFC"
+    rows = fields.get("DocumentInstallments") or None
+    if rows and any(not one.get("DueDate") or one.get(name, ZERO) <= 0 for one in rows):
+        raise SapError(-5002, f"Instalments need a due date and {name}  [INV6.InsTotal]")
+    return rows and [(one["DueDate"], desk.books.rounded(one[name], currency)) for one in rows]
 
 
 def _line(desk: Desk, kind: str, row: Mapping[str, Any], *, service: bool) -> dict[str, Any]:
@@ -131,6 +141,8 @@ def patch(desk: Desk, type_name: str, record: Any, body: Any, *, replace: bool) 
             record.fields[name] = value
         elif prop.kind != "many" and prop.get(record) != value:
             setattr(record, prop.attr, value)
+    if isinstance(record, Document):
+        desk.books.follow_due_date(record)
     if hasattr(record, "updated"):
         desk.books.stamp(record)
 

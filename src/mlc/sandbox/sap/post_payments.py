@@ -1,4 +1,4 @@
-"""POST and PATCH of incoming payments: from JSON to a checked payment in the books."""
+"""POST of incoming and outgoing payments: from JSON to a checked payment in the books."""
 
 from __future__ import annotations
 
@@ -20,52 +20,54 @@ _ROW = frozenset(
 )
 
 
-def post_payment(desk: Desk, body: Any) -> Payment:
-    """Book an incoming payment; raises the refusal, also where an approval procedure turned it into a draft."""
+def post_payment(desk: Desk, name: str, body: Any) -> Payment:
+    """Book a payment of an entity set; raises the refusal, also where an approval procedure turned it into a draft."""
     fields = desk.schema.read_body("Payment", body)
-    payment = _payment(desk, fields)
+    payment = _payment(desk, fields, outgoing=name == "VendorPayments")
     for position, row in enumerate(fields.get("PaymentInvoices", ())):
         payment.rows.append(_row(desk, payment, position, row))
     _recalculate(desk, payment)
     desk.books.check_payment(payment)
-    desk.notify("IncomingPayments", body, {payment.card_code})
+    desk.notify(name, body, {payment.card_code})
     if desk.switches.approval or payment.card_code in desk.switches.approval_cards:
         desk.books.save_draft(payment)
         raise no_match()
-    return desk.books.receipts[desk.books.book(payment)]
+    desk.books.book(payment)
+    return payment
 
 
-def _payment(desk: Desk, fields: dict[str, Any]) -> Payment:
-    books = desk.books
-    if fields.get("DocType", "rCustomer") != "rCustomer":
-        raise SapError(-5002, "Only payments of customers are possible  [ORCT.DocType]")
-    partner = desk.customer(fields.get("CardCode"), "ORCT")
-    desk.series(fields, "ORCT")
+def _payment(desk: Desk, fields: dict[str, Any], *, outgoing: bool) -> Payment:
+    books, (table, rows) = desk.books, ("OVPM", "VPM2") if outgoing else ("ORCT", "RCT2")
+    doc_type = fields.get("DocType", "rCustomer")
+    if doc_type == "rAccount" or (doc_type == "rSupplier" and not outgoing):
+        raise SapError(-5002, f"Only payments of business partners are possible  [{table}.DocType]")
+    partner = desk.customer(fields.get("CardCode"), table, "cCustomer" if doc_type == "rCustomer" else "cSupplier")
+    desk.series(fields, table)
     day = desk.day(fields.get("DocDate"), fields.get("TaxDate"))
     if fields.get("PaymentInvoices") == []:
-        raise SapError(-5002, "Enter at least one document to be paid  [RCT2.DocEntry]")
+        raise SapError(-5002, f"Enter at least one document to be paid  [{rows}.DocEntry]")
     limit = desk.switches.max_documents_in_payment
     if limit and len(fields.get("PaymentInvoices", ())) > limit:
-        raise SapError(-10, "Number of documents exceeds the maximum for one payment  [RCT2.DocEntry]")
+        raise SapError(-10, f"Number of documents exceeds the maximum for one payment  [{rows}.DocEntry]")
     if desk.switches.cash_flow_required and not fields.get("CashFlowAssignments"):
         raise SapError(-5002, "Cash flow line item is missing  [OCFT.CFWId]")
-    currency = desk.currency(fields.get("DocCurrency") or books.local_currency, partner, "ORCT")
+    currency = desk.currency(fields.get("DocCurrency") or books.local_currency, partner, table)
     payment = Payment(
         partner.card_code, day, currency, fields.get("DueDate") or day, fields.get("TaxDate") or day,
         remarks=fields.get("Remarks"), transfer_reference=fields.get("TransferReference"),
-        branch=desk.branch(fields.get("BPLID"), "ORCT"),
+        branch=desk.branch(fields.get("BPLID"), table), outgoing=outgoing,
     )  # fmt: skip
     payment.rate = desk.rate(fields.get("DocRate"), currency, day)
     payment.transfer_sum = books.rounded(fields.get("TransferSum", ZERO), currency)
     payment.cash_sum = books.rounded(fields.get("CashSum", ZERO), currency)
     payment.bank_charge = books.rounded(fields.get("BankChargeAmount", ZERO), currency)
     if min(payment.transfer_sum, payment.cash_sum, payment.bank_charge) < 0:
-        raise SapError(-5002, "Payment amount must be greater than zero  [ORCT.TrsfrSum]")
+        raise SapError(-5002, f"Payment amount must be greater than zero  [{table}.TrsfrSum]")
     if payment.transfer_sum:
-        payment.transfer_account = desk.account(fields.get("TransferAccount"), "ORCT.TrsfrAcct").code
+        payment.transfer_account = desk.account(fields.get("TransferAccount"), f"{table}.TrsfrAcct").code
         payment.transfer_date = fields.get("TransferDate") or day
     if payment.cash_sum:
-        payment.cash_account = desk.account(fields.get("CashAccount"), "ORCT.CashAcct").code
+        payment.cash_account = desk.account(fields.get("CashAccount"), f"{table}.CashAcct").code
     desk.codes(fields)
     payment.fields = {key: value for key, value in fields.items() if key not in _HEAD}
     return payment

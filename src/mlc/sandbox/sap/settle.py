@@ -12,7 +12,9 @@ from mlc.sandbox.sap.ledger import Ledger
 from mlc.sandbox.sap.papers import Document
 from mlc.sandbox.sap.records import ZERO, Entry, EntryLine, Reconciliation, ReconciliationRow, Stamped
 
-SOURCE_TYPES = {"ttARInvoice": "13", "ttARCredItnote": "14", "ttReceipt": "24", "ttJournalEntry": "30"}
+SOURCE_TYPES = {
+    "ttARInvoice": "13", "ttARCredItnote": "14", "ttReceipt": "24", "ttJournalEntry": "30", "ttVendorPayment": "46",
+}  # fmt: skip
 
 
 @dataclass(slots=True)

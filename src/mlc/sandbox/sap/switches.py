@@ -57,7 +57,7 @@ class SapSwitches:
     date_literals: Literal["all", "quoted"] = "all"
     # The code of an unknown property inside $filter.
     unknown_filter_code: Literal[-1000, 201] = -1000
-    # What $filter on IncomingPayments.TransferReference and on JournalEntries.Reference2 does.
+    # What $filter on TransferReference of IncomingPayments and VendorPayments and on JournalEntries.Reference2 does.
     payment_marker_filter: MarkerFilter = "works"
     entry_marker_filter: MarkerFilter = "works"
     # Whether OriginalJournal and Original of JournalEntries filter.
@@ -107,7 +107,7 @@ class SapSwitches:
     sum_applied_is_foreign: bool = False
     # SAP recalculates: the transfer sum is rounded to this step before it is booked.
     rounds_transfer_sum: Decimal | None = None
-    # An approval procedure fires for IncomingPayments, for all or some customers: the POST answers -2028 and a draft is saved.
+    # An approval procedure fires for incoming and outgoing payments, for all or some customers: the POST answers -2028 and a draft is saved.
     approval: bool = False
     approval_cards: frozenset[str] = frozenset()
     # SBO_SP_TransactionNotification: refuses writes with its own positive code and text, by callable or by card code.

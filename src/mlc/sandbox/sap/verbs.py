@@ -10,6 +10,7 @@ from typing import Any
 from mlc.sandbox.kit import Request, Response
 from mlc.sandbox.sap.books import Books
 from mlc.sandbox.sap.errors import SapError
+from mlc.sandbox.sap.ledger import CLEARING, LOSSES
 from mlc.sandbox.sap.sessions import Sessions
 
 Play = Callable[[Mapping[str, Any]], Any]
@@ -25,11 +26,17 @@ class Verbs:
             "add_partner": self._add_partner,
             "add_invoice": self._add_invoice,
             "receipt": self._receipt,
-            "cancel_payment": lambda given: books.cancel_payment(int(given["payment"])),
+            "refund": self._refund,
+            "refund_by_entry": self._refund_by_entry,
+            "cancel_payment": lambda given: books.cancel_payment(int(given["payment"]), _day(given.get("date"))),
+            "cancel_payment_today": lambda given: books.cancel_payment_today(int(given["payment"])),
+            "cancel_refund": lambda given: books.cancel_refund(int(given["payment"]), _day(given.get("date"))),
             "cancel_invoice": lambda given: books.cancel_invoice(int(given["invoice"])),
             "credit_memo": lambda given: books.credit_memo(int(given["invoice"]), _amount(given.get("amount"))),
             "close_document": lambda given: books.close_document(int(given["invoice"])),
             "reopen_document": lambda given: books.reopen_document(int(given["invoice"])),
+            "write_off": self._write_off,
+            "change_due_date": self._change_due_date,
             "touch": self._touch,
             "approve_draft": lambda given: books.approve_draft(int(given["draft"])),
             "remove_draft": lambda given: bool(books.remove_draft(int(given["draft"]))),
@@ -101,7 +108,40 @@ class Verbs:
             means=given.get("means", "transfer"),
             reference=given.get("reference", ""),
             account=given.get("account", ""),
+            installment=int(given.get("installment", 1)),
         )
+
+    def _refund(self, given: Mapping[str, Any]) -> Any:
+        memos = {int(entry): _amount(amount) or Decimal(0) for entry, amount in given.get("memos", {}).items()}
+        total = _amount(given.get("amount"))
+        return self.books.add_refund(
+            given["card_code"],
+            sum(memos.values(), Decimal(0)) if total is None else total,
+            reference=given.get("reference", ""),
+            account=given.get("account", CLEARING),
+            date=_day(given.get("date")),
+            memos=memos,
+        )
+
+    def _refund_by_entry(self, given: Mapping[str, Any]) -> Any:
+        return self.books.refund_by_entry(
+            self.books.partners[given["card_code"]].card_code,
+            _amount(given["amount"]) or Decimal(0),
+            account=given.get("account", CLEARING),
+            reference=given.get("reference", ""),
+            date=_day(given.get("date")),
+        )
+
+    def _write_off(self, given: Mapping[str, Any]) -> Any:
+        return self.books.write_off(
+            int(given["invoice"]),
+            _amount(given.get("amount")),
+            account=given.get("account", LOSSES),
+            date=_day(given.get("date")),
+        )
+
+    def _change_due_date(self, given: Mapping[str, Any]) -> None:
+        self.books.change_due_date(int(given["invoice"]), date.fromisoformat(str(given["due_date"])))
 
     def _touch(self, given: Mapping[str, Any]) -> None:
         self.books.touch(int(given["invoice"]), **given.get("fields", {}))

@@ -32,8 +32,8 @@ class Writer:
         return self.reader.entity(call, self._created(call.name, body_of(call)), 201)
 
     def _created(self, name: str, body: Any) -> Any:
-        if name == "IncomingPayments":
-            return post_payment(self.desk, body)
+        if name in ("IncomingPayments", "VendorPayments"):
+            return post_payment(self.desk, name, body)
         if name in ("Invoices", "CreditNotes"):
             return post_document(self.desk, name, body)
         if name == "BusinessPartners":
@@ -77,9 +77,8 @@ class Writer:
         """Do an action of one object: Cancel, Close, Reopen."""
         record, key = self.reader.record(call), self.reader.key(call)
         self._if_match(call, record)
-        if call.name == "IncomingPayments" and call.rest in ("Cancel", "CancelbyCurrentSystemDate"):
-            day = self.desk.day(record.date if call.rest == "Cancel" else None)
-            self.desk.books.cancel_payment(key, day)
+        if call.name in ("IncomingPayments", "VendorPayments") and call.rest in ("Cancel", "CancelbyCurrentSystemDate"):
+            self.desk.books.call_off(record, self.desk.day(record.date if call.rest == "Cancel" else None))
         elif call.name in ("Invoices", "CreditNotes"):
             self._act_on_document(call, record)
         elif call.name == "JournalEntries" and call.rest == "Cancel":

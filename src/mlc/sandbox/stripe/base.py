@@ -29,6 +29,7 @@ PREFIXES = {
     "dispute": "du",
     "balance_transaction": "txn",
     "payout": "po",
+    "topup": "tu",
     "credit_note": "cn",
     "customer_balance_transaction": "cbtxn",
     "payment_record": "pr",

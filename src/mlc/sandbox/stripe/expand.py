@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 4
 REFERENCE, LIST, ARRAY, HASH, EXTRA = "reference", "list", "array", "hash", "extra"
-MOVED = ("charge", "refund", "dispute", "payout")
+MOVED = ("charge", "refund", "dispute", "payout", "topup")
 # kind -> property -> (what it is, the kinds behind it); a hash has a row of its own
 GRAPH: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "customer": {"default_source": (REFERENCE, ()), "invoice_credit_balance": (EXTRA, ()), "tax_ids": (LIST, ())},
@@ -54,6 +54,7 @@ GRAPH: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     },
     "dispute": {"charge": (REFERENCE, ("charge",)), "payment_intent": (REFERENCE, ("payment_intent",))},
     "balance_transaction": {"source": (REFERENCE, MOVED)},
+    "topup": {"balance_transaction": (REFERENCE, ("balance_transaction",))},
     "payout": {
         "balance_transaction": (REFERENCE, ("balance_transaction",)),
         "failure_balance_transaction": (REFERENCE, ("balance_transaction",)),

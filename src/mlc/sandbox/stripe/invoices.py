@@ -97,14 +97,15 @@ class Invoices(Intents):
         if all(self.of(old, name) == value for name, value in fields.items()):
             return old
         invoice = self.change(old, **fields)
-        self._step_default(invoice)
+        self.step_default(invoice)
         self.emit("invoice.updated", invoice, old)
         if invoice["status"] == "paid" and old["status"] != "paid":
             self.emit("invoice.paid", invoice)
             self.emit("invoice.payment_succeeded", invoice)
         return self.fresh(invoice)
 
-    def _step_default(self, invoice: Thing) -> None:
+    def step_default(self, invoice: Thing) -> None:
+        """Keep the default request in step with what remains; withdraw requests that nothing waits for any more."""
         remaining = invoice["amount_remaining"]
         for request in self.requests(invoice["id"], "open"):
             intent = self.tables["payment_intent"].rows.get(request.get("_intent", ""))

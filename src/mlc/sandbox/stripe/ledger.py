@@ -12,6 +12,8 @@ from .money import exchange, fee_of
 from .subscriptions import Subscriptions
 from .table import Thing
 
+RESERVE = "risk_reserved_funds"
+
 
 class Ledger(Subscriptions):
     """What can be done with balance transactions."""
@@ -54,7 +56,8 @@ class Ledger(Subscriptions):
     def _fee_details(self, fee: int, currency: str) -> list[dict[str, Any]]:
         if not fee:
             return []
-        tax = fee * self.switches.fee_tax_percent // (100 + self.switches.fee_tax_percent)
+        tax = abs(fee) * self.switches.fee_tax_percent // (100 + self.switches.fee_tax_percent)
+        tax = tax if fee > 0 else -tax
         parts = [("stripe_fee", "Stripe processing fees", fee - tax), ("tax", "VAT", tax)]
         return [
             {"amount": part, "application": None, "currency": currency, "description": text, "type": kind}
@@ -100,16 +103,64 @@ class Ledger(Subscriptions):
         currency = currency or self.default_currency
         return str(self.enter(amount, currency, type, reporting_category, None, description=description)["id"])
 
+    def monthly_fee(self, amount: int, currency: str | None = None, description: str = "Billing - Usage Fee") -> str:
+        """Take a fee that belongs to no payment; returns the movement's id."""
+        return self.book(-amount, currency, description=description)
+
+    def reserve_hold(self, amount: int, currency: str | None = None) -> str:
+        """Hold a part of the balance back as a reserve; returns the movement's id."""
+        return self._reserve(-amount, currency, "reserve_hold", "Reserve hold")
+
+    def reserve_release(self, amount: int, currency: str | None = None) -> str:
+        """Give a part of the reserve back; returns the movement's id."""
+        return self._reserve(amount, currency, "reserve_release", "Reserve release")
+
+    def _reserve(self, amount: int, currency: str | None, kind: str, text: str) -> str:
+        ident = self.book(amount, currency, type=kind, reporting_category=RESERVE, description=text)
+        if self.switches.reserve_mirrored:
+            other = {key: self.get("balance_transaction", ident)[key] for key in ("currency", "available_on", "type")}
+            self.make(
+                "balance_transaction",
+                amount=-amount,
+                reporting_category=RESERVE,
+                description=text,
+                balance_type="risk_reserved",
+                **other,
+            )
+        return ident
+
+    def top_up(self, amount: int, currency: str | None = None, description: str = "Top-up") -> str:
+        """Bring money from the bank into the balance; returns the top-up's id."""
+        currency = currency or self.default_currency
+        row = self.make("topup", amount=amount, currency=currency, description=description, status="succeeded")
+        entry = self.enter(amount, currency, "topup", "topup", row["id"], description=description)
+        row = self.change(row, balance_transaction=entry["id"])
+        self.emit("topup.succeeded", row)
+        return str(row["id"])
+
+    def odd_movement(self, amount: int, currency: str | None = None, category: str = "unheard_of") -> str:
+        """Move the balance under a reporting category that nobody knows yet; returns the movement's id."""
+        return self.book(amount, currency, type="adjustment", reporting_category=category, description="Something new")
+
     def net(self, entry: Thing) -> int:
         """Return what a movement adds to the balance."""
         return int(entry["amount"] - self.of(entry, "fee"))
 
+    def payment_entries(self, currency: str | None = None) -> list[Thing]:
+        """Return the movements of the payments balance, the one that is paid out; a reserve's own balance is apart."""
+        rows = self.tables["balance_transaction"].rows.values()
+        mine = [one for one in rows if self.of(one, "balance_type") == "payments"]
+        return mine if currency is None else [one for one in mine if one["currency"] == currency]
+
+    def ripe(self, entry: Thing) -> bool:
+        """Tell whether a movement is available: its day has come, and no bank debit behind it is still on its way."""
+        return bool(entry["available_on"] <= self.clock.now() and not entry.get("_waits"))
+
     def balance(self) -> dict[str, dict[str, int]]:
         """Return available and pending minor units per currency."""
-        now = self.clock.now()
         found: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
-        for entry in self.tables["balance_transaction"].rows.values():
-            state = found["available" if entry["available_on"] <= now else "pending"]
+        for entry in self.payment_entries():
+            state = found["available" if self.ripe(entry) else "pending"]
             state[entry["currency"]] = state.get(entry["currency"], 0) + self.net(entry)
         return found
 

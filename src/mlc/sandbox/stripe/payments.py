@@ -55,7 +55,8 @@ class Payments(Invoices):
             **fields,
         )
 
-    def _charge_intent(self, intent: Thing, amount: int, method: str, status: str) -> Thing:
+    def charge_intent(self, intent: Thing, amount: int, method: str, status: str) -> Thing:
+        """Create the charge of a PaymentIntent."""
         return self.new_charge(
             intent,
             amount,
@@ -72,11 +73,12 @@ class Payments(Invoices):
         """Let a waiting PaymentIntent be paid at once and use the money for its invoices."""
         intent = self.waiting(self.get("payment_intent", ident))
         amount = intent["amount"] if amount is None else amount
-        charge = self._charge_intent(intent, amount, method, "succeeded")
-        self._arrived(intent, charge)
+        charge = self.charge_intent(intent, amount, method, "succeeded")
+        self.arrived(intent, charge)
         return ident
 
-    def _arrived(self, intent: Thing, charge: Thing) -> None:
+    def arrived(self, intent: Thing, charge: Thing) -> None:
+        """Let the money of a charge arrive: its PaymentIntent succeeds, and its invoices are paid."""
         new = self.change(
             intent,
             status="succeeded",
@@ -88,7 +90,9 @@ class Payments(Invoices):
         self.emit("charge.succeeded", charge)
         self.emit("payment_intent.succeeded", new)
         self.spread(new)
-        if not self.switches.balance_later:
+        if charge.get("balance_transaction"):
+            self.change(self.get("balance_transaction", charge["balance_transaction"]), _waits=False)
+        elif not self.switches.balance_later:
             self.emit("charge.updated", self.enter_charge(charge), charge)
 
     def spread(self, intent: Thing) -> None:
@@ -110,7 +114,8 @@ class Payments(Invoices):
     def unused(self, intent: Thing) -> int:
         """Return what a PaymentIntent received and no invoice has used."""
         used = self.tables["invoice_payment"].where("_intent", intent["id"])
-        return int(self.of(intent, "amount_received") - sum(one.get("_applied", 0) + one.get("_extra", 0) for one in used))
+        have = self.of(intent, "amount_received") + intent.get("_returned", 0)
+        return int(have - sum(one.get("_applied", 0) + one.get("_extra", 0) for one in used))
 
     def use(self, request: Thing, part: int, extra: int = 0) -> None:
         """Count a payment towards its invoice: `part` pays it, `extra` is more than it asked for."""
@@ -132,7 +137,7 @@ class Payments(Invoices):
         """Return an invoice that customers can pay now."""
         return self.unfinished(ident, "collect")
 
-    def _intent_for(self, invoice: Thing, amount: int) -> Thing:
+    def intent_for(self, invoice: Thing, amount: int) -> Thing:
         """Return the PaymentIntent that pays this amount: the default one for all that remains, else a new one."""
         default = self.default_request(invoice["id"])
         if default and amount == invoice["amount_remaining"] == default["amount_requested"]:
@@ -148,7 +153,7 @@ class Payments(Invoices):
         amount = remaining if amount is None else amount
         if not 0 < amount <= remaining:
             raise Refusal(f"between 1 and {plain(remaining, invoice['currency'])} can be paid", param="amount")
-        return self.succeed(self._intent_for(invoice, amount)["id"], method)
+        return self.succeed(self.intent_for(invoice, amount)["id"], method)
 
     def pay_partly(self, invoice_id: str, amount: int, *, method: str = "card") -> str:
         """Pay less than what remains."""
@@ -161,7 +166,7 @@ class Payments(Invoices):
         invoice = self.payable(invoice_id)
         if amount <= invoice["amount_remaining"]:
             raise Refusal("that would not be more than what remains", param="amount")
-        return self.succeed(self._intent_for(invoice, amount)["id"], method)
+        return self.succeed(self.intent_for(invoice, amount)["id"], method)
 
     def pay_many(self, invoice_ids: list[str], amounts: list[int] | None = None, *, method: str = "card") -> str:
         """Pay several invoices of one currency with one PaymentIntent."""
@@ -176,47 +181,6 @@ class Payments(Invoices):
         for invoice, part in pairs:
             self.ask(invoice, part, intent=intent["id"])
         return self.succeed(intent["id"], method)
-
-    def pay_late(self, invoice_id: str, method: str = "sepa_debit", *, amount: Amount = None) -> str:
-        """Start a payment that takes days; `settle_late` or `fail_late` ends it. Returns the PaymentIntent's id."""
-        invoice = self.payable(invoice_id)
-        amount = invoice["amount_remaining"] if amount is None else amount
-        if not 0 < amount <= invoice["amount_remaining"]:
-            raise Refusal("a late payment is above 0 and within what remains", param="amount")
-        intent = self._intent_for(invoice, amount)
-        charge = self._charge_intent(intent, amount, method, "pending")
-        new = self.change(intent, status="processing", latest_charge=charge["id"], payment_method=charge["payment_method"])
-        self.emit("charge.pending", charge)
-        self.emit("payment_intent.processing", new)
-        return str(intent["id"])
-
-    def _late(self, pi_id: str) -> tuple[Thing, Thing]:
-        intent = self.get("payment_intent", pi_id)
-        if self.of(intent, "status") != "processing":
-            raise Refusal("this payment is not being processed", code="payment_intent_unexpected_state")
-        return intent, self.get("charge", intent["latest_charge"])
-
-    def settle_late(self, pi_id: str) -> str:
-        """Let a late payment arrive."""
-        intent, charge = self._late(pi_id)
-        self._arrived(intent, self.change(charge, status="succeeded", paid=True, amount_captured=charge["amount"]))
-        return pi_id
-
-    def fail_late(self, pi_id: str, code: str = "insufficient_funds") -> str:
-        """Let a late payment fail; the invoice stays open and can be paid again."""
-        intent, charge = self._late(pi_id)
-        text = "The customer's account has insufficient funds to cover this payment."
-        charge = self.change(charge, status="failed", failure_code=code, failure_message=text)
-        error = {"type": "card_error", "code": code, "message": text, "charge": charge["id"]}
-        new = self.change(intent, status="requires_payment_method", last_payment_error=error)
-        self.emit("charge.failed", charge)
-        self.emit("payment_intent.payment_failed", new)
-        for request in self.tables["invoice_payment"].where("_intent", pi_id):
-            invoice = self.get("invoice", request["invoice"])
-            failed = self.change(invoice, attempted=True, attempt_count=self.of(invoice, "attempt_count") + 1)
-            self.emit("invoice.payment_failed", failed, invoice)
-            self._step_default(failed)
-        return pi_id
 
     def settle_balance(self, pi_id: str | None = None) -> int:
         """Enter charges that have no balance transaction yet (switch `balance_later`); returns how many."""

@@ -18,9 +18,7 @@ class Payouts(Credits):
     """What can be done with payouts."""
 
     def _ripe(self, currency: str) -> list[Thing]:
-        now = self.clock.now()
-        rows = self.tables["balance_transaction"].rows.values()
-        return [one for one in rows if one["currency"] == currency and one["available_on"] <= now and not one.get("_payout")]
+        return [one for one in self.payment_entries(currency) if self.ripe(one) and not one.get("_payout")]
 
     def make_payout(self, currency: str | None = None) -> str:
         """Pay out all that is available, as the schedule would; `complete_payout` lets it arrive. Returns its id."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from .debits import Debits
 from .errors import Refusal, unacceptable
 from .money import digits
-from .payments import Payments
 from .table import Thing
 
 DECLINED = "pm_card_chargeDeclined"
 
 
-class Records(Payments):
+class Records(Debits):
     """What can be done with payments that happened elsewhere."""
 
     def report_payment(self, params: dict[str, Any]) -> Thing:

@@ -120,10 +120,10 @@ class Refunds(Records):
         self.emit("charge.updated", charge_now, charge)
         return re_id
 
-    def dispute(self, pi_id: str, kind: str = "needs_response", amount: int | None = None) -> str:
+    def dispute(self, pi_id: str, kind: str = "needs_response", amount: int | None = None, *, reason: str | None = None) -> str:
         """Dispute a payment: `needs_response` withdraws the funds, `warning_needs_response` only asks.
 
-        `lost` is a returned bank debit, over at once. Returns the dispute's id.
+        `lost` is a returned bank debit, over at once (`return_debit` is its other shape). Returns the dispute's id.
         """
         if kind not in ("needs_response", "warning_needs_response", "lost"):
             raise Refusal(f"no such kind of dispute: {kind}", param="kind")
@@ -137,6 +137,7 @@ class Refunds(Records):
             charge=charge["id"],
             payment_intent=charge.get("payment_intent"),
             status=kind,
+            reason=reason or ("insufficient_funds" if kind == "lost" else None),
             is_charge_refundable=kind.startswith("warning"),
             payment_method_details={
                 "type": "card",

@@ -12,11 +12,13 @@ from .errors import Refusal
 from .words import words
 
 VERBS = frozenset(
-    words("""pay pay_partly pay_late settle_late fail_late pay_many overpay pay_without_invoice charge_without_intent
-    pay_by_charge settle_balance refund settle_refund fail_refund dispute escalate_dispute win_dispute lose_dispute
-    make_payout manual_payout send_payout complete_payout reconcile_payout fail_payout credit_customer book void
-    subscription_invoice duplicate_events drop_events shuffle_events mark_delivered balance check add_customer add_invoice
-    update_customer delete_customer add_subscription pause_by_hand read all events""")
+    words("""pay pay_partly pay_late settle_late fail_late return_debit pay_many overpay pay_without_invoice
+    charge_without_intent pay_by_charge settle_balance refund settle_refund fail_refund dispute
+    escalate_dispute win_dispute lose_dispute make_payout manual_payout send_payout complete_payout
+    reconcile_payout fail_payout credit_customer book monthly_fee reserve_hold reserve_release top_up
+    odd_movement void subscription_invoice duplicate_events drop_events shuffle_events mark_delivered balance
+    check add_customer add_invoice update_customer delete_customer add_subscription pause_by_hand read all
+    events""")
 )
 
 

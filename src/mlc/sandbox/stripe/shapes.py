@@ -146,6 +146,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         reason="general",
     ),
     "balance_transaction": _with("description exchange_rate source", balance_type="payments", fee=0, fee_details=[]),
+    "topup": _with(
+        """balance_transaction description expected_availability_date failure_code failure_message source
+        statement_descriptor transfer_group""",
+        livemode=False,
+        metadata={},
+    ),
     "payout": _with(
         """application_fee application_fee_amount balance_transaction description destination
         failure_balance_transaction failure_code failure_message original_payout payout_method reversed_by
@@ -299,7 +305,8 @@ def _dispute(books: Books, thing: Thing, body: dict[str, Any]) -> None:
 
 
 def _balance_transaction(books: Books, thing: Thing, body: dict[str, Any]) -> None:
-    body["status"] = "available" if thing["available_on"] <= books.clock.now() else "pending"
+    waits = thing.get("_waits") or thing["available_on"] > books.clock.now()
+    body["status"] = "pending" if waits else "available"
     body["net"] = thing["amount"] - body["fee"]
 
 

@@ -19,6 +19,12 @@ class StripeSwitches:
         forbidden: resources (first path part such as `payouts`) that a restricted key (`rk_`) may not use: 403.
         expand_on_write: honour `expand[]` in answers to POST; off, they come unexpanded.
         balance_later: charges have no balance transaction until `settle_balance` (asynchronous capture).
+        debit_balance_early: a bank debit has its balance transaction, pending, from the day it is submitted (as Stripe says
+            of all debit methods since 2024); off, from its success on.
+        failed_debit_fee_returned: where a debit fails that has a balance transaction, its fee comes back with it.
+        returned_debit_reopens: a debit that comes back after success opens its invoice again; off, the invoice stays paid
+            (`paid` is an end in Stripe's documentation; what happens to it then is not documented).
+        reserve_mirrored: a reserve has a movement of its own in the balance `risk_reserved` beside the one in `payments`.
         refund_pending: refunds start as pending until `settle_refund`; off, they succeed at once.
         dispute_fee: fee in minor units when a dispute withdraws funds.
         dispute_fee_returned: winning a dispute gives that fee back.
@@ -57,6 +63,10 @@ class StripeSwitches:
     forbidden: frozenset[str] = frozenset()
     expand_on_write: bool = True
     balance_later: bool = False
+    debit_balance_early: bool = False
+    failed_debit_fee_returned: bool = True
+    returned_debit_reopens: bool = False
+    reserve_mirrored: bool = False
     refund_pending: bool = False
     dispute_fee: int = 2000
     dispute_fee_returned: bool = False

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from mlc.core.debits import Collection, DebitEvent, DebitPlan, DebitRefund, Debtor, Mandate, Payout, PayoutItem
+from mlc.core.errors import UnexpectedAnswerError
 from mlc.systems.gocardless import wire
 from mlc.systems.gocardless.client import PAGE, GoCardlessRefusedError, GoCardlessSystem
 
@@ -24,6 +25,15 @@ class GoCardlessReads:
 
     def __init__(self, system: GoCardlessSystem) -> None:
         self.system = system
+
+    def creditor(self) -> tuple[str, str]:
+        """Return the organisation's first creditor and its name: later ones do not make it another organisation."""
+        rows = list(self.system.rows("creditors"))  # the newest first
+        if not rows:
+            raise UnexpectedAnswerError(
+                "GoCardless tells no creditor of this token", hint="finish the account's set-up at GoCardless"
+            )
+        return str(rows[-1]["id"]), str(rows[-1].get("name") or "")
 
     # --- payouts ----------------------------------------------------------------------------------------------------
 

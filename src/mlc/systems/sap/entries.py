@@ -94,9 +94,9 @@ def part_marks(part: Part, state: str, trans: int, rows: Sequence[int], day: str
     marks = [Mark("part", part.key, part.payment or part.thing, state, data)]
     if part.undoes:
         marks.append(Mark("part", part.undoes, data={"undone": part.key}))
-    if part.payment and part.amount > 0:
+    if part.payment.startswith("PM") and part.amount > 0:
         marks.append(Mark("debit", part.payment, state="booked"))  # no longer money on its way to the invoice it names
-    if part.role == "refund":
+    if part.role == "refund" and part.thing.startswith("RF"):
         marks.append(Mark("refund", part.thing, part.key, "booked"))
     return marks
 

@@ -98,23 +98,23 @@ class SapReads:
     def invoices(self, entries: Iterable[int], *, whole: bool = False) -> dict[int, Invoice]:
         """Return DocEntry -> invoice, with lines where `whole`."""
         select = wire.INVOICE_WHOLE if whole else wire.INVOICE
-        rows = self._bulk("Invoices", select, "DocEntry", sorted(set(entries)))
+        rows = self.bulk("Invoices", select, "DocEntry", sorted(set(entries)))
         return {one.doc_entry: one for one in map(wire.invoice, rows)}
 
     def open_invoices_of(self, codes: Iterable[str]) -> dict[int, Invoice]:
         """Return the open invoices of customers: what a payment that names none might be for."""
-        rows = self._bulk(
+        rows = self.bulk(
             "Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra="DocumentStatus eq 'bost_Open'"
         )
         return {one.doc_entry: one for one in map(wire.invoice, rows)}
 
     def invoices_by_number(self, numbers: Iterable[int]) -> list[Invoice]:
         """Return the invoices of document numbers, which are unique per series only."""
-        return [wire.invoice(row) for row in self._bulk("Invoices", wire.INVOICE, "DocNum", list(dict.fromkeys(numbers)))]
+        return [wire.invoice(row) for row in self.bulk("Invoices", wire.INVOICE, "DocNum", list(dict.fromkeys(numbers)))]
 
     def partners(self, codes: Iterable[str]) -> dict[str, Partner]:
         """Return CardCode -> business partner."""
-        rows = self._bulk("BusinessPartners", wire.PARTNER, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+        rows = self.bulk("BusinessPartners", wire.PARTNER, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
         return {one.card_code: one for one in map(wire.partner, rows)}
 
     def owing_partners(self, codes: Iterable[str], hold_field: str = "") -> dict[str, Partner]:
@@ -123,7 +123,7 @@ class SapReads:
         Raises ConfigError where SAP has no such user field.
         """
         with _known_field(hold_field):
-            rows = self._bulk("BusinessPartners", _owing(hold_field), "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+            rows = self.bulk("BusinessPartners", _owing(hold_field), "CardCode", list(dict.fromkeys(codes)), key="CardCode")
             return {one.card_code: one for one in map(wire.partner, rows)}
 
     def stirring_partners(self, since: date | None, hold_field: str = "") -> Iterator[list[Partner]]:
@@ -138,7 +138,7 @@ class SapReads:
         """Return CardCode -> what is open on invoices that were due before a day."""
         found: dict[str, Decimal] = {}
         extra = f"DocumentStatus eq 'bost_Open' and DocDueDate lt {odata.literal(day)}"
-        for row in self._bulk("Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra=extra):
+        for row in self.bulk("Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra=extra):
             one = wire.invoice(row)
             if not one.cancelled:
                 found[one.card_code] = found.get(one.card_code, Decimal(0)) + one.balance
@@ -146,14 +146,14 @@ class SapReads:
 
     def partners_by_email(self, emails: Iterable[str]) -> list[Partner]:
         """Return the customers that have one of these e-mail addresses."""
-        rows = self._bulk("BusinessPartners", wire.PARTNER, "EmailAddress", list(dict.fromkeys(emails)), key="CardCode")
+        rows = self.bulk("BusinessPartners", wire.PARTNER, "EmailAddress", list(dict.fromkeys(emails)), key="CardCode")
         return [wire.partner(row) for row in rows]
 
     def receipts_by_marker(self, markers: Sequence[str]) -> dict[str, list[Receipt]]:
         """Return marker -> incoming payments that carry it, cancelled ones included."""
         select = wire.RECEIPT if self.marker_field == "TransferReference" else f"{wire.RECEIPT},{self.marker_field}"
         found: dict[str, list[Receipt]] = {marker: [] for marker in markers}
-        for row in self._bulk("IncomingPayments", select, self.marker_field, list(dict.fromkeys(markers))):
+        for row in self.bulk("IncomingPayments", select, self.marker_field, list(dict.fromkeys(markers))):
             one = wire.receipt(row, self.marker_field)
             if one.reference in found:  # SAP's databases compare without case: what differs in case is not ours
                 found[one.reference].append(one)
@@ -161,7 +161,7 @@ class SapReads:
 
     def drafts_by_marker(self, markers: Sequence[str]) -> dict[str, int]:
         """Return marker -> DocEntry of a payment draft that waits for approval."""
-        rows = self._bulk(
+        rows = self.bulk(
             "PaymentDrafts", "DocEntry,DocNum,TransferReference", "TransferReference", list(dict.fromkeys(markers))
         )
         return {row["TransferReference"]: int(row["DocEntry"]) for row in rows}
@@ -169,14 +169,20 @@ class SapReads:
     def receipts_of(self, codes: Iterable[str], first: date, last: date | None = None) -> list[Receipt]:
         """Return the live incoming payments of customers from a day on (and up to another)."""
         dates = f"DocDate ge {odata.literal(first)}" + (f" and DocDate le {odata.literal(last)}" if last else "")
-        rows = self._bulk("IncomingPayments", wire.RECEIPT, "CardCode", list(dict.fromkeys(codes)), extra=dates)
+        rows = self.bulk("IncomingPayments", wire.RECEIPT, "CardCode", list(dict.fromkeys(codes)), extra=dates)
         return [one for one in (wire.receipt(row) for row in rows) if not one.cancelled]
 
     def credit_memos_of(self, codes: Iterable[str], first: date) -> list[CreditMemo]:
         """Return the live credit memos of customers from a day on."""
         extra = f"DocDate ge {odata.literal(first)}"
-        rows = self._bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
+        rows = self.bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
         return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
+
+    def changed_credit_memos(self, since: date) -> Iterator[list[CreditMemo]]:
+        """Yield pages of credit memos changed on or after a day."""
+        where = f"UpdateDate ge {odata.literal(since)}"
+        for page in self.system.pages("CreditNotes", wire.CREDIT_MEMO, where, after=0):
+            yield [wire.credit_memo(row) for row in page]
 
     # --- what payouts need ------------------------------------------------------------------------------------------
 
@@ -186,9 +192,9 @@ class SapReads:
         """Return DocEntry -> invoice by entry, by number, and every open one of some customers; with foreign balances."""
         select = f"{wire.INVOICE_DEBT},DocumentLines" if whole else wire.INVOICE_DEBT
         rows = [
-            *self._bulk("Invoices", select, "DocEntry", sorted(set(entries))),
-            *self._bulk("Invoices", select, "DocNum", sorted(set(numbers))),
-            *self._bulk("Invoices", select, "CardCode", sorted(set(cards)), extra="DocumentStatus eq 'bost_Open'"),
+            *self.bulk("Invoices", select, "DocEntry", sorted(set(entries))),
+            *self.bulk("Invoices", select, "DocNum", sorted(set(numbers))),
+            *self.bulk("Invoices", select, "CardCode", sorted(set(cards)), extra="DocumentStatus eq 'bost_Open'"),
         ]
         return {one.doc_entry: one for one in map(wire.invoice, rows)}
 
@@ -204,7 +210,7 @@ class SapReads:
         """
         select = ",".join([wire.PARTNER, "DebitorAccount", *fields])
         try:
-            rows = self._bulk("BusinessPartners", select, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+            rows = self.bulk("BusinessPartners", select, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
             return {one.card_code: one for one in map(wire.partner, rows)}
         except SapRefusedError as refused:
             if fields and refused.error.code in (-1000, 201):
@@ -220,7 +226,7 @@ class SapReads:
         found: dict[str, list[Booked]] = {one: [] for one in wanted}
         select = wire.ENTRY if self.entry_field == "Reference2" else f"{wire.ENTRY},{self.entry_field}"
         try:
-            for row in self._bulk("JournalEntries", select, self.entry_field, wanted, key="JdtNum"):
+            for row in self.bulk("JournalEntries", select, self.entry_field, wanted, key="JdtNum"):
                 if row.get(self.entry_field) in found:
                     found[row[self.entry_field]].append(wire.booked(row))
         except SapRefusedError as refused:
@@ -228,6 +234,11 @@ class SapReads:
                 f"SAP refuses a filter on JournalEntries.{self.entry_field}: {refused.error.text}", hint=_PROOF_HINT
             ) from refused
         return found
+
+    def entries_by_number(self, numbers: Iterable[int]) -> dict[int, Booked]:
+        """Return JdtNum -> journal entry."""
+        rows = self.bulk("JournalEntries", wire.ENTRY, "JdtNum", sorted(set(numbers)), key="JdtNum")
+        return {one.trans: one for one in map(wire.booked, rows)}
 
     def reversal_of(self, entry: Booked) -> Booked | None:
         """Return a later entry that takes this one back line by line, though it carries no reference of ours; page by page."""
@@ -268,7 +279,7 @@ class SapReads:
     def centres(self, codes: Iterable[str]) -> list[Centre]:
         """Return the distribution rules and profit centres of these codes, whatever their dimension."""
         wanted = list(dict.fromkeys(codes))
-        rows = self._bulk(
+        rows = self.bulk(
             "ProfitCenters",
             "CenterCode,InWhichDimension,Active,EffectiveFrom,EffectiveTo",
             "CenterCode",
@@ -279,7 +290,7 @@ class SapReads:
         missing = [code for code in wanted if all(one.code != code for one in found)]
         try:
             rules = list(
-                self._bulk("DistributionRules", "FactorCode,InWhichDimension,Active", "FactorCode", missing, key="FactorCode")
+                self.bulk("DistributionRules", "FactorCode,InWhichDimension,Active", "FactorCode", missing, key="FactorCode")
             )
         except SapRefusedError:  # not every Service Layer shows them: what is no profit centre then does not exist
             rules = []
@@ -287,7 +298,7 @@ class SapReads:
 
     def projects(self, codes: Iterable[str]) -> set[str]:
         """Return those of the project codes that exist and are active."""
-        rows = self._bulk("Projects", "Code,Active", "Code", list(dict.fromkeys(codes)), key="Code")
+        rows = self.bulk("Projects", "Code,Active", "Code", list(dict.fromkeys(codes)), key="Code")
         return {str(row["Code"]) for row in rows if row.get("Active") != "tNO"}
 
     def rate(self, currency: str, day: date) -> Decimal | None:
@@ -305,7 +316,7 @@ class SapReads:
             return None
         return found if found > 0 else None
 
-    def _bulk(
+    def bulk(
         self,
         entity: str,
         select: str,
@@ -315,6 +326,7 @@ class SapReads:
         key: str = "DocEntry",
         extra: str = "",
     ) -> Iterator[dict[str, Any]]:
+        """Yield the rows whose field is one of many values, forty to a filter."""
         for start in range(0, len(values), BULK):
             where = odata.any_of(field, values[start : start + BULK])
             where = f"{where} and {extra}" if extra else where

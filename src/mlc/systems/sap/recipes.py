@@ -67,9 +67,16 @@ def posted_marks(command: PostPayment, body: dict[str, Any]) -> tuple[Mark, ...]
     """Return what both sides agree on once a payment is posted."""
     entry = str(body.get("DocEntry", ""))
     data = {"amount": command.amount.minor, "currency": command.amount.currency, "card_code": command.card_code}
-    parts = [[part.doc_entry, part.amount.minor] for part in command.allocations]
+    sums: dict[int, int] = {}
+    for part in command.allocations:  # an invoice with installments stands in several rows
+        sums[part.doc_entry] = sums.get(part.doc_entry, 0) + part.amount.minor
+    parts = [[doc_entry, minor] for doc_entry, minor in sums.items()]
     posted = Mark(
-        "payment", command.payment, entry, "posted", {**data, "applied": parts, "number": str(body.get("DocNum") or entry)}
+        "payment",
+        command.payment,
+        entry,
+        "posted",
+        {**data, "applied": parts, "number": str(body.get("DocNum") or entry), "day": command.doc_date.isoformat()},
     )
     return (posted, *(_stands(one, command) for one in command.after if one.invoice))
 
@@ -112,7 +119,12 @@ def _body(command: PostPayment, rules: PostingRules) -> dict[str, Any]:
         body["BPLID"] = command.branch
     if command.allocations:
         body["PaymentInvoices"] = [
-            {"DocEntry": part.doc_entry, "SumApplied": amount_of(part.amount), "InvoiceType": "it_Invoice"}
+            {
+                "DocEntry": part.doc_entry,
+                "SumApplied": amount_of(part.amount),
+                "InvoiceType": "it_Invoice",
+                **({"InstallmentId": part.installment} if part.installment else {}),
+            }
             for part in command.allocations
         ]
     return body

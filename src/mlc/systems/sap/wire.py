@@ -13,6 +13,7 @@ from mlc.core.facts import (
     BookedLine,
     Centre,
     CreditMemo,
+    Installment,
     Invoice,
     Ledger,
     Line,
@@ -22,8 +23,11 @@ from mlc.core.facts import (
     Receipt,
 )
 
-INVOICE = "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice"
-INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,DocumentInstallments,DocumentLines"
+INVOICE = (
+    "DocEntry,DocNum,CardCode,DocDate,DocDueDate,DocTotal,PaidToDate,DocCurrency,DocumentStatus,CancelStatus,BPL_IDAssignedToInvoice,"
+    "NumberOfInstallments"
+)
+INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,TransNum,DocumentInstallments,DocumentLines"
 INVOICE_DEBT = INVOICE + ",DocTotalFc,PaidToDateFC,TransNum"
 PARTNER = "CardCode,CardName,EmailAddress,Phone1,Address,City,ZipCode,Country,Currency"
 PARTNER_OWING = PARTNER + ",CurrentAccountBalance,Frozen"
@@ -81,12 +85,20 @@ def invoice(row: dict[str, Any]) -> Invoice:
         customer_reference=row.get("NumAtCard") or "",
         withheld=optional(row, "WTAmount"),
         rounding=optional(row, "RoundingDiffAmount"),
-        installments=max(1, len(row.get("DocumentInstallments") or [])),
+        installments=max(1, int(row.get("NumberOfInstallments") or 1), len(row.get("DocumentInstallments") or [])),
+        plan=_plan(row.get("DocumentInstallments") or [], what),
         lines=tuple(_line(number, line) for number, line in enumerate(lines, 1)),
         total_fc=optional(row, "DocTotalFc"),
         paid_fc=optional(row, "PaidToDateFC"),
         trans_num=int(row.get("TransNum") or 0),
     )
+
+
+def _plan(rows: list[dict[str, Any]], what: str) -> tuple[Installment, ...]:
+    if len(rows) < 2:
+        return ()
+    found = [Installment(int(row["InstallmentId"]), day(row, "DueDate", what), amount_of(row, "Total", what)) for row in rows]
+    return tuple(sorted(found, key=lambda one: one.number))
 
 
 def _line(number: int, row: dict[str, Any]) -> Line:

@@ -7,6 +7,7 @@ saved 500 says nothing about what happened and is looked into before a new key i
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class StripeRefusedError(MlcError):
         super().__init__(f"Stripe refused {path}: {status} {code} {text}")
         self.status = status
         self.code = code
+
+
+class ForbiddenError(CredentialError):
+    """The restricted key may not do this."""
 
 
 class StripeSystem:
@@ -110,10 +115,10 @@ class StripeSystem:
 
     def _judge(self, reply: http.Reply) -> Answer | Refusal | _Unclear:
         body = reply.json()
+        self._check_mode(body)
         replayed = reply.headers.get("idempotent-replayed", "").lower() == "true"
         if reply.status < 300:
             if isinstance(body, dict):
-                self._check_mode(body)
                 return Answer(reply.status, body, replayed=replayed)
             return _Unclear("Stripe's answer could not be read", doubt=True)
         code, text, kind = _error(body)
@@ -145,6 +150,7 @@ class StripeSystem:
 
         reply = http.repeat(self.clock, "Stripe", attempt)
         body = reply.json()
+        self._check_mode(body)
         if reply.status in (401, 403):
             self._refuse_key(reply.status, _error(body)[1])
         if reply.status >= 400:
@@ -152,7 +158,6 @@ class StripeSystem:
             raise StripeRefusedError(path, reply.status, code, text)
         if not isinstance(body, dict):
             raise UnexpectedAnswerError(f"Stripe answered {path} with something that is no object")
-        self._check_mode(body)
         return body
 
     def find(self, path: str, params: dict[str, Any] | None = None) -> dict[str, Any] | None:
@@ -174,7 +179,6 @@ class StripeSystem:
             if not isinstance(rows, list):
                 raise UnexpectedAnswerError(f"Stripe answered {path} without data")
             if rows:
-                self._check_mode(rows[0])
                 yield rows
             if not rows or not body.get("has_more"):
                 return
@@ -210,19 +214,32 @@ class StripeSystem:
     def _refuse_key(self, status: int, text: str) -> None:
         where = self.options.where
         what = "rejected the secret key" if status == 401 else "does not allow this to the restricted key"
-        raise CredentialError(
+        raise (CredentialError if status == 401 else ForbiddenError)(
             f"Stripe {what} of tenant {self.options.tenant}: {text}" + (f" (key from {where})" if where else ""),
             hint=_CREDENTIAL_HINT.format(tenant=self.options.tenant),
         )
 
-    def _check_mode(self, body: dict[str, Any]) -> None:
-        live = body.get("livemode")
-        if isinstance(live, bool) and live != self.options.livemode:
-            raise ConfigError(
-                f"tenant {self.options.tenant} is in {'live' if self.options.livemode else 'test'} mode, but Stripe answers with"
-                f" {'live' if live else 'test'} objects",
-                hint="use a key of the mode that the tenant's `mode:` names",
-            )
+    def _check_mode(self, body: Any) -> None:
+        """Refuse a whole answer in which any object, however deep, is of the other mode or of a connected account."""
+        for one in objects(body):
+            live = one.get("livemode")
+            if isinstance(live, bool) and live != self.options.livemode:
+                ours, theirs = ("live", "test") if self.options.livemode else ("test", "live")
+                raise ConfigError(
+                    f"tenant {self.options.tenant} is in mode {ours}, but Stripe answers with the {theirs} {_what(one)}:"
+                    " nothing of this answer is used",
+                    hint="use a key of the mode that the tenant's `mode:` names",
+                )
+            if one.get("account") and str(one.get("object")).endswith("event"):
+                raise ConfigError(
+                    f"tenant {self.options.tenant}: the {_what(one)} is of the connected account {one['account']}, and mlc does"
+                    " not serve Connect platforms: nothing of this answer is used",
+                    hint="use the secret key of the account whose money it is",
+                )
+
+    def fingerprint(self) -> str:
+        """Return what tells one key from another without showing it."""
+        return hashlib.sha256(self._key().encode()).hexdigest()[:12]
 
     @property
     def date(self) -> str:
@@ -260,6 +277,22 @@ def _pairs(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, "true" if value else "false"
     elif value is not None:
         yield prefix, str(value)
+
+
+def objects(body: Any) -> Iterator[dict[str, Any]]:
+    """Yield every map of an answer, from the outside in: the object itself, rows of lists, what was expanded, events' objects."""
+    waiting = [body]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting += [inner for name, inner in one.items() if isinstance(inner, dict | list) and name != "metadata"]
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _what(body: dict[str, Any]) -> str:
+    return f"{body.get('object') or 'object'} {body.get('id') or 'without id'}"
 
 
 def operation(method: str, path: str) -> str:

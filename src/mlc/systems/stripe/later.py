@@ -9,7 +9,7 @@ from typing import Any
 
 from mlc.core.commands import CreditInvoice, ReportPayment, SettleInvoice, VoidInvoice
 from mlc.core.intents import Answer, Call, Done, Finder, Hold, Mark, Receipt, Recipe, Refusal, Refused
-from mlc.core.money import to_stripe
+from mlc.core.money import Money, to_stripe
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.recipes import find_status, listed
 
@@ -94,10 +94,13 @@ def credit_invoice(command: CreditInvoice) -> Recipe:
     guard = yield from _guard(command.doc_num, path)
     if isinstance(guard, Hold):
         return guard
-    body = {
-        "invoice": command.invoice, "amount": to_stripe(command.amount), "email_type": "none", "memo": command.why[:500],
+    rest = Money(command.rest, command.amount.currency)
+    body: dict[str, Any] = {
+        "invoice": command.invoice, "amount": to_stripe(command.amount + rest), "email_type": "none", "memo": command.why[:500],
         "metadata": {"sap_credit_memo": str(command.memo), "sap_doc_entry": str(command.doc_entry)},
     }  # fmt: skip
+    if rest:
+        body["out_of_band_amount"] = to_stripe(rest)
     reply = yield Call("credit", _SYSTEM, "POST", "/v1/credit_notes", body, write=True, find=lambda: _find_credit(command))
     if isinstance(reply, Refusal):
         return Refused(reply.code, reply.text)

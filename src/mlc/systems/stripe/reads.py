@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mlc.core.facts import Hint, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
+from mlc.core.deposits import StripePayout
+from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
 from mlc.systems.stripe import wire
-from mlc.systems.stripe.client import StripeSystem
+from mlc.systems.stripe.client import ForbiddenError, StripeSystem
 
 # Twenty is the most one call takes; a twenty-first is refused with the whole call. What only speaks of payouts and credit notes, or
 # of failures that change nothing, is not needed by these passes.
@@ -28,6 +29,14 @@ class StripeReads:
 
     def __init__(self, system: StripeSystem) -> None:
         self.system = system
+
+    def account(self) -> tuple[str, str]:
+        """Return the account behind the key and its business name; a key that may not read it stands for itself."""
+        try:
+            body = self.system.get("/v1/account")
+        except ForbiddenError:
+            return f"key:{self.system.fingerprint()}", "not readable with this restricted key"
+        return str(body.get("id") or ""), str((body.get("business_profile") or {}).get("name") or "")
 
     # --- invoices and customers -------------------------------------------------------------------------------------
 
@@ -80,12 +89,6 @@ class StripeReads:
         """Yield pages of hints from the charges themselves: what needs no event to be found."""
         for page in self.system.pages("/v1/charges", {"created": {"gte": created}}):
             yield [_hint("", "charge", row, int(row.get("created") or 0)) for row in page]
-
-    def reversals_since(self, created: int) -> Iterator[list[Hint]]:
-        """Yield pages of hints from refunds and disputes themselves."""
-        for path, kind in (("/v1/refunds", "refund"), ("/v1/disputes", "dispute")):
-            for page in self.system.pages(path, {"created": {"gte": created}}):
-                yield [_hint("", kind, row, int(row.get("created") or 0)) for row in page]
 
     def payment(self, payment_id: str, invoice_id: str = "") -> Payment | None:
         """Return a PaymentIntent or bare charge as it is now, with the invoices it paid.
@@ -154,12 +157,68 @@ class StripeReads:
 
     # --- what goes back ---------------------------------------------------------------------------------------------
 
+    def reversals_since(self, created: int) -> Iterator[list[Reversal]]:
+        """Yield pages of refunds and disputes created at or after a moment, as they are now."""
+        for kind in ("refund", "dispute"):
+            for page in self.system.pages(f"/v1/{kind}s", {"created": {"gte": created}, **_moves(kind, "data.")}):
+                yield [_BACK[kind](row) for row in page]
+
+    def reversals_of(self, payment: str) -> list[Reversal]:
+        """Return the refunds and disputes of a payment as they are now."""
+        where = {"payment_intent" if payment.startswith("pi_") else "charge": payment}
+        rows = [
+            (kind, row)
+            for kind in ("refund", "dispute")
+            for page in self.system.pages(f"/v1/{kind}s", {**where, **_moves(kind, "data.")})
+            for row in page
+        ]
+        return [_BACK[kind](row) for kind, row in rows]
+
     def reversal(self, kind: str, reversal_id: str) -> Reversal | None:
-        """Return a refund or dispute as it is now."""
-        body = self.system.find(f"/v1/{kind}s/{reversal_id}")
-        if body is None:
-            return None
-        return wire.refund(body) if kind == "refund" else wire.dispute(body)
+        """Return a refund or dispute as it is now, None where Stripe has none."""
+        body = self.system.find(f"/v1/{kind}s/{reversal_id}", _moves(kind))
+        return _BACK[kind](body) if body is not None else None
+
+    def returned(self, payment: Payment, charge: str) -> Reversal:
+        """Return a bank debit that came back after it had succeeded: what its charge did to the balance tells when."""
+        params = {"source": charge, "expand": ["data.source"]}
+        moves = [wire.movement(row) for page in self.system.pages("/v1/balance_transactions", params) for row in page]
+        back = sorted((one for one in moves if one.category == "charge_failure"), key=lambda one: one.created)
+        return Reversal(charge, "returned", "failed", payment.amount, payment.id, payment.created, moves=tuple(back))
+
+    # --- payouts ----------------------------------------------------------------------------------------------------
+
+    def payouts_since(self, created: int) -> Iterator[list[StripePayout]]:
+        """Yield pages of payouts created at or after a moment."""
+        params = {"created": {"gte": created}, "expand": ["data.failure_balance_transaction"]}
+        for page in self.system.pages("/v1/payouts", params):
+            yield [wire.payout(row) for row in page]
+
+    def payout(self, payout_id: str) -> StripePayout | None:
+        """Return a payout, None where Stripe has none."""
+        body = self.system.find(f"/v1/payouts/{payout_id}", {"expand": ["failure_balance_transaction"]})
+        return wire.payout(body) if body else None
+
+    def movements_of(self, payout_id: str) -> Iterator[list[Movement]]:
+        """Yield pages of what an automatic payout is made of, its own movement left out."""
+        params = {"payout": payout_id, "expand": ["data.source"]}
+        for page in self.system.pages("/v1/balance_transactions", params):
+            rows = [row for row in page if row.get("type") != "payout" or wire.id_of(row.get("source")) != payout_id]
+            yield [wire.movement(row) for row in rows]
+
+
+_BACK = {"refund": wire.refund, "dispute": wire.dispute}
+
+
+def _moves(kind: str, prefix: str = "") -> dict[str, Any]:
+    """Return the expansion that shows what a refund did to the balance; a dispute shows it by itself."""
+    names = ("balance_transaction", "failure_balance_transaction") if kind == "refund" else ()
+    return {"expand": [prefix + name for name in names]} if names else {}
+
+
+def _ended(charge: dict[str, Any]) -> str:
+    """Return the type of the event that a charge would have brought where it failed."""
+    return "charge.failed" if charge.get("status") == "failed" else ""
 
 
 def _charges(invoice: dict[str, Any]) -> set[str]:

@@ -93,6 +93,7 @@ def _draft(command: PushInvoice, customer: str, key: str) -> dict[str, Any]:
         "metadata": {
             "sap_company": command.company, "sap_doc_entry": str(command.doc_entry), "sap_doc_num": str(command.doc_num),
             "sap_card_code": command.card_code, "sap_doc_total": command.doc_total, "mlc_key": key,
+            **({"sap_installment": str(command.installment)} if command.installment else {}),
         },
         "expand": ["customer"],
     }  # fmt: skip
@@ -122,11 +123,12 @@ def _compare(command: PushInvoice, created: Answer, filled: Answer, path: str, m
                     f" (total {asked.total})")  # fmt: skip
     if moment.run_id != command.run_id or moment.now - command.read_at > _FRESH:
         live = yield Call("balance", "sap", "ASK", "open_balance", {"doc_entry": command.doc_entry})
-        held = _open_in_sap(live, command.amount.currency)
-        if held != command.amount:
-            return Hold(
-                "balance_differs", f"SAP now holds {held} open on {command.doc_num}, it was {command.amount} when it was read"
-            )
+        held, then = (
+            _open_in_sap(live, command.amount.currency),
+            Money(command.amount.minor + command.aside, command.amount.currency),
+        )
+        if held != then:
+            return Hold("balance_differs", f"SAP now holds {held} open on {command.doc_num}, it was {then} when it was read")
     return None
 
 
@@ -165,8 +167,9 @@ def _finalized(command: PushInvoice, final: Answer, path: str) -> Recipe:
     asked = wire.invoice(final.body)
     data = {
         "doc_num": command.doc_num, "card_code": command.card_code, "pushed": command.amount.minor, "doc_total": command.doc_total,
-        "currency": command.amount.currency, "expected": command.amount.minor, "explained": command.explained, "number": asked.number,
-        "sap_closed": False, "by": "",
+        "currency": command.amount.currency, "expected": command.amount.minor + command.aside, "explained": command.explained,
+        "number": asked.number, "sap_closed": False, "by": "", "sap_due": command.due_in_sap, "installment": command.installment,
+        "aside": command.aside,
     }  # fmt: skip
     if asked.total != command.amount or asked.due != command.amount:
         reply = yield Call("void", _SYSTEM, "POST", f"{path}/void", write=True, find=lambda: find_status(path, "void"))

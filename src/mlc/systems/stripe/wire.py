@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from mlc.core.deposits import StripePayout
 from mlc.core.errors import UnexpectedAnswerError
-from mlc.core.facts import Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
+from mlc.core.facts import Movement, Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
 from mlc.core.money import Money, from_stripe
 
 FIGURES = ("sap_open_balance", "sap_overdue", "sap_currency", "sap_on_hold")
@@ -41,6 +42,7 @@ def origin(body: dict[str, Any]) -> Origin:
         card_code=data.get("sap_card_code", ""),
         key=data.get("mlc_key", ""),
         doc_total=data.get("sap_doc_total", ""),
+        installment=_whole(data.get("sap_installment")) or 0,
     )
 
 
@@ -106,6 +108,7 @@ def intent(body: dict[str, Any], paid_by: tuple[Paid, ...]) -> Payment:
         refunded=int(charge.get("amount_refunded") or 0),
         disputed=bool(charge.get("disputed")),
         description=body.get("description") or "",
+        charge=id_of(body.get("latest_charge")),
     )
 
 
@@ -126,6 +129,7 @@ def charge(body: dict[str, Any], paid_by: tuple[Paid, ...] = ()) -> Payment:
         refunded=int(body.get("amount_refunded") or 0),
         disputed=bool(body.get("disputed")),
         description=body.get("description") or "",
+        charge=need(body, "id"),
     )
 
 
@@ -143,21 +147,52 @@ def _success(body: dict[str, Any], charged: dict[str, Any], paid_by: tuple[Paid,
     return datetime.fromtimestamp(max(times) if times else int(charged.get("created") or need(body, "created")), UTC)
 
 
-def refund(body: dict[str, Any]) -> Reversal:
-    """Read a refund."""
-    return Reversal(
-        id=need(body, "id"), kind="refund", status=body.get("status") or "", amount=money(body, "amount"),
-        payment=id_of(body.get("payment_intent")) or id_of(body.get("charge")), created=int(body.get("created") or 0),
-        reason=body.get("failure_reason") or body.get("reason") or "",
+def movement(body: dict[str, Any]) -> Movement:
+    """Read a balance transaction."""
+    currency, source = str(need(body, "currency")), body.get("source")
+    parts = [one for one in body.get("fee_details") or [] if one.get("type") == "tax"]
+    return Movement(
+        id=need(body, "id"), amount=money(body, "amount").minor, fee=from_stripe(int(body.get("fee") or 0), currency).minor,
+        currency=currency.upper(), created=int(need(body, "created")), category=str(body.get("reporting_category") or ""),
+        source=id_of(source), kind=str(source.get("object") or "") if isinstance(source, dict) else "",
+        tax=from_stripe(sum(int(one.get("amount") or 0) for one in parts), currency).minor,
+        payment=_payment_of(source) if isinstance(source, dict) else "",
     )  # fmt: skip
+
+
+def _payment_of(source: dict[str, Any]) -> str:
+    """Return the payment that an object belongs to: its PaymentIntent, else the charge."""
+    own = str(source.get("id") or "") if source.get("object") == "charge" else ""
+    return id_of(source.get("payment_intent")) or id_of(source.get("charge")) or own
+
+
+def payout(body: dict[str, Any]) -> StripePayout:
+    """Read a payout; its failure's moment only where that was expanded. Arrival is a day, told as its midnight UTC."""
+    trace, failed = body.get("trace_id") or {}, body.get("failure_balance_transaction")
+    return StripePayout(
+        id=need(body, "id"), amount=money(body, "amount"), status=str(need(body, "status")), automatic=bool(body.get("automatic")),
+        reconciled=body.get("reconciliation_status") == "completed", created=int(need(body, "created")),
+        arrival=datetime.fromtimestamp(int(need(body, "arrival_date")), UTC).date(),
+        failed_at=int(failed.get("created") or 0) if isinstance(failed, dict) else 0, trace=str(trace.get("value") or ""),
+    )  # fmt: skip
+
+
+def refund(body: dict[str, Any]) -> Reversal:
+    """Read a refund; what it did to the balance only where that was expanded."""
+    moves = [body.get(name) for name in ("balance_transaction", "failure_balance_transaction")]
+    return _reversal(body, "refund", body.get("failure_reason") or body.get("reason") or "", moves)
 
 
 def dispute(body: dict[str, Any]) -> Reversal:
     """Read a dispute."""
+    return _reversal(body, "dispute", body.get("reason") or "", body.get("balance_transactions") or [])
+
+
+def _reversal(body: dict[str, Any], kind: str, reason: str, moves: list[Any]) -> Reversal:
     return Reversal(
-        id=need(body, "id"), kind="dispute", status=body.get("status") or "", amount=money(body, "amount"),
+        id=need(body, "id"), kind=kind, status=body.get("status") or "", amount=money(body, "amount"),
         payment=id_of(body.get("payment_intent")) or id_of(body.get("charge")), created=int(body.get("created") or 0),
-        reason=body.get("reason") or "",
+        reason=reason, moves=tuple(movement(one) for one in moves if isinstance(one, dict)),
     )  # fmt: skip
 
 

@@ -1,0 +1,436 @@
+"""Money that goes back at Stripe: refunds, disputes, bank debits that are returned after they had succeeded.
+
+Reads: the refunds and disputes as they are now with what they did to the balance, the payments they are about as the journal and SAP
+    know them, entries under our references, what somebody keyed by hand for the same customer and sum.
+Decides: the entry of each movement by the allocation recorded for its payment, or what is held and why.
+Names: `<company>/refund/stripe/<refund>`, `.../dispute/...`, `.../returned/...<charge>`; the entries `.../refund/stripe/<refund>[/failed]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from mlc.core import reversing
+from mlc.core.commands import Part, PostEntry
+from mlc.core.facts import Account, Booked, Invoice, Partner, Payment, Period, Receipt, Reversal, Withdrawal
+from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
+from mlc.core.intents import Receipt as Proof
+from mlc.core.keys import marker
+from mlc.core.matching import is_foreign
+from mlc.core.money import Money
+from mlc.core.reversing import Leg, Place, Wait
+from mlc.passes.scene import Scene
+from mlc.passes.settling import placed
+from mlc.store.held import Held
+from mlc.systems.sap import back
+from mlc.systems.sap.client import SapRefusedError
+from mlc.systems.sap.entries import differs, entry_marks, live
+
+NEAR = timedelta(days=10)  # so long before money went back somebody may have keyed it
+VERBS = ("refund", "dispute", "returned")
+_PASSING = ("refund_pending", "balance_pending")  # dismissing these says nothing about what comes after
+_OVER = ("failed", "canceled", "won", "prevented")
+_TURNED = {"refund": "refund_failed", "dispute": "dispute_won", "returned": "returned"}
+
+
+@dataclass(slots=True)
+class ReversalFacts:
+    """A batch of reversals with everything needed to decide about them."""
+
+    reversals: list[Reversal]
+    held: dict[str, Held] = field(default_factory=dict)  # by name, dismissed ones too
+    links: dict[str, Mark] = field(default_factory=dict)  # payment -> how it stands in SAP
+    others: dict[str, Payment | None] = field(default_factory=dict)  # payments that do not stand there, as Stripe tells them
+    waits: dict[str, str] = field(default_factory=dict)  # payment -> why it is not in SAP yet
+    marks: dict[str, Mark] = field(default_factory=dict)  # re_1, re_1/failed -> what was booked
+    parts: dict[str, list[Part]] = field(default_factory=dict)  # payment -> what went back of it and was not undone
+    entries: dict[str, list[Booked]] = field(default_factory=dict)
+    receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    unread: str = ""  # SAP's words where it does not show what people keyed
+    claimed: set[str] = field(default_factory=set)  # documents that were recognised as other reversals
+    accounts: dict[str, Account | None] = field(default_factory=dict)  # by role
+    partners: dict[str, Partner] = field(default_factory=dict)
+    invoices: dict[int, Invoice] = field(default_factory=dict)
+    periods: list[Period] = field(default_factory=list)
+    insist: set[str] = field(default_factory=set)
+
+
+# --- gather -----------------------------------------------------------------------------------------------------------
+
+
+def gather(scene: Scene, pass_: str, found: Iterable[Reversal], insist: set[str]) -> Iterator[ReversalFacts]:
+    """Yield a batch, and again while more of it can be booked: what turned a reversal waits for the reversal's own entry."""
+    todo = list({one.id: one for one in found}.values())
+    for _ in range(4):
+        if not todo:
+            return
+        facts = _facts(scene, pass_, todo, insist)
+        before = set(facts.marks)
+        yield facts
+        keys = [one.id + leg.suffix for one in todo for leg in _legs(scene, one)]
+        after = {key for key, mark in scene.journal.links.many("reversal", keys).items() if mark.state}
+        todo = [one for one in todo if _progress(scene, one, before, after)]
+
+
+def _legs(scene: Scene, one: Reversal) -> Sequence[Leg]:
+    found = reversing.legs(one, scene.currency)
+    return () if isinstance(found, Wait) else found
+
+
+def _progress(scene: Scene, one: Reversal, before: set[str], after: set[str]) -> bool:
+    keys = [one.id + leg.suffix for leg in _legs(scene, one)]
+    return any(key in after - before for key in keys) and not all(key in after for key in keys)
+
+
+def waiting(scene: Scene, pass_: str) -> list[Reversal]:
+    """Return the reversals that are held and may be booked meanwhile, as they are now."""
+    found = []
+    for held in scene.journal.held.all(pass_=pass_):
+        verb, _, thing = held.name.split("/", 1)[1].partition("/")
+        kind, ident = verb, thing.split("/")[1]
+        if kind in ("refund", "dispute") and policy(scene, kind) == "book":
+            one = scene.stripe.reversal(kind, ident)
+            found += [one] if one is not None else []
+        elif kind == "returned" and policy(scene, kind) == "book":
+            found += returned(scene, [str(held.about.get("payment") or "")])
+    return found
+
+
+def returned(scene: Scene, payments: Iterable[str]) -> list[Reversal]:
+    """Return those of the posted payments whose money came back: they no longer stand as succeeded."""
+    found = []
+    for ident, payment in scene.stripe.payments(dict.fromkeys(filter(None, payments), 0)).items():
+        if payment is not None and payment.status != "succeeded" and payment.charge:
+            one = scene.stripe.returned(payment, payment.charge)
+            found += [one] if one.moves or scene.journal.links.get("payment", ident) else []
+    return found
+
+
+def policy(scene: Scene, kind: str) -> str:
+    """Return hold or book, as the configuration says for a kind."""
+    return scene.rules.refunds if kind == "refund" else scene.rules.disputes
+
+
+def _facts(scene: Scene, pass_: str, todo: list[Reversal], insist: set[str]) -> ReversalFacts:
+    links = scene.journal.links
+    facts = ReversalFacts(todo, insist=insist)
+    facts.held = {one.name: one for one in scene.journal.held.all(pass_=pass_, dismissed=True)}
+    payments = list(dict.fromkeys(one.payment for one in todo if one.payment))
+    facts.links = {key: mark for key, mark in links.many("payment", payments).items() if mark.state in ("posted", "cancelled")}
+    absent = [one for one in payments if one not in facts.links]
+    facts.others = scene.stripe.payments(dict.fromkeys(absent, 0)) if absent else {}
+    facts.waits = {one: _why_absent(scene, one, facts) for one in absent}
+    booking = [one for one in todo if policy(scene, one.kind) == "book" and one.payment in facts.links]
+    if booking:
+        _read_around(scene, booking, facts)
+    return facts
+
+
+def _why_absent(scene: Scene, payment: str, facts: ReversalFacts) -> str:
+    name = scene.name("post-payment", payment)
+    held, stored = facts.held.get(name), scene.journal.find(name)
+    if held is not None:
+        return f"is held itself: {held.reason}"
+    if stored is not None and stored.state == "refused":
+        return f"was refused by SAP: {stored.code}"
+    if stored is not None and stored.state == "open":
+        return "is still in doubt"
+    one = facts.others.get(payment)
+    if one is None or one.succeeded_at is None or scene.day_of(one.succeeded_at) < scene.rules.start:
+        return "is of before the start, or not known"
+    return ""  # it is posted first
+
+
+def _read_around(scene: Scene, booking: list[Reversal], facts: ReversalFacts) -> None:
+    links, keys = scene.journal.links, [one.id + leg.suffix for one in booking for leg in _legs(scene, one)]
+    facts.marks = {key: mark for key, mark in links.many("reversal", keys).items() if mark.state}
+    facts.entries = scene.sap.entries_by_reference(keys) if keys else {}
+    for mark in links.of_others("part", {one.payment for one in booking}):
+        part = placed(mark).part
+        if part.role == "refund" and not part.undone:
+            facts.parts.setdefault(part.payment, []).append(part)
+    new = [
+        one for one in booking
+        for leg in _legs(scene, one) if one.id + leg.suffix not in facts.marks or one.id in facts.insist
+    ]  # fmt: skip
+    if not new:
+        return
+    facts.receipts = scene.sap.receipts_by_marker([marker(one.payment) for one in new])
+    marks = [facts.links[one.payment] for one in new]
+    cards = list(dict.fromkeys(str(mark.data.get("card_code") or "") for mark in marks))
+    facts.partners = scene.sap.payers(cards)
+    facts.invoices = scene.sap.invoices({int(entry) for mark in marks for entry, _ in mark.data.get("applied") or ()})
+    first = min(scene.day_of(leg.created) for one in new for leg in _legs(scene, one)) - NEAR
+    try:
+        facts.withdrawals = back.withdrawals(scene.sap, cards, first)
+    except SapRefusedError as refused:
+        facts.unread = f"{refused.error.code} {refused.error.text}"
+    facts.claimed = {str(mark.data.get("what")) for mark in links.all_in_state("reversal", "by_hand")}
+    codes = {role: scene.rules.account(scene.currency, role) for role in ("clearing_account", "fee_account")}
+    accounts = scene.sap.accounts([code for code in codes.values() if code])
+    facts.accounts = {role: accounts.get(code) if code else None for role, code in codes.items()}
+    facts.periods = scene.sap.periods()
+
+
+# --- decide -----------------------------------------------------------------------------------------------------------
+
+
+def decide(scene: Scene, facts: ReversalFacts) -> Plan:
+    """Turn a batch into a plan; what one reversal takes of a payment is not there for the next."""
+    plan = Plan(seen=len(facts.reversals))
+    desk = _Desk(scene, facts, plan)
+    for one in sorted(facts.reversals, key=lambda each: (each.created, each.id)):
+        desk.decide(one)
+    return plan
+
+
+class _Desk:
+    """A batch while it is decided."""
+
+    def __init__(self, scene: Scene, facts: ReversalFacts, plan: Plan) -> None:
+        self.scene, self.facts, self.plan = scene, facts, plan
+        self.parts = {payment: list(parts) for payment, parts in facts.parts.items()}
+        self.claimed = set(facts.claimed)
+
+    def decide(self, one: Reversal) -> None:
+        """Decide one: leave it, hold it, or book what of it is not booked yet."""
+        name = self.scene.name(one.kind, one.id)
+        other = self.facts.others.get(one.payment)
+        held = self.facts.held.get(name)
+        if other is not None and is_foreign(other, self.scene.rules.company):
+            self._end(name, held)
+        elif one.created < self.scene.start_moment() and not any(
+            move.created >= self.scene.start_moment() for move in one.moves
+        ):
+            self.plan.notes.append((name, f"{_told(one)}: {one.status}, before the start"))
+        elif policy(self.scene, one.kind) == "hold":
+            self._by_hand(one, name, held)
+        elif held is not None and held.dismissed and held.reason not in _PASSING and one.id not in self.facts.insist:
+            self._dealt_with(one, name, held)
+        else:
+            self._book(one, name, held)
+
+    def _end(self, name: str, held: Held | None) -> None:
+        self.plan.unchanged += 1
+        if held is not None:
+            self.plan.healed.append(name)
+
+    def _by_hand(self, one: Reversal, name: str, held: Held | None) -> None:
+        """Leave the booking to a person: held until it is booked by hand and dismissed, and again where it turns."""
+        over = one.status in _OVER or one.status.startswith("warning")
+        if one.kind == "returned":
+            over = False
+        if over and held is not None and held.dismissed:
+            what = f"{_told(one)} is {one.status} now, and it was dismissed as booked: take the booking in SAP back, then dismiss this"
+            self._skip(one, name, _TURNED[one.kind], what)
+        elif over:
+            self.plan.notes.append((name, f"{_told(one)}: {one.status}"))
+            if held is not None:
+                self.plan.healed.append(name)
+        elif one.kind == "refund" and one.status in ("pending", "requires_action"):
+            self._skip(one, name, "refund_pending", f"{_told(one)} is on its way ({one.status}): nothing to book yet")
+        else:
+            fee = sum(move.fee for move in one.moves)
+            with_fee = f" with its fee of {Money(fee, one.moves[0].currency)}" if fee else ""
+            self._skip(
+                one,
+                name,
+                one.kind,
+                f"{_told(one)} is {one.status} at Stripe; book it{with_fee} in SAP by hand, then dismiss it",
+            )
+
+    def _dealt_with(self, one: Reversal, name: str, held: Held) -> None:
+        """A person has dealt with it: it is never booked by itself, and only told again where it turned."""
+        if one.status in _OVER:
+            self._by_hand(one, name, held)
+        else:
+            self.plan.unchanged += 1
+
+    def _book(self, one: Reversal, name: str, held: Held | None) -> None:
+        legs = reversing.legs(one, self.scene.currency)
+        if isinstance(legs, Wait):
+            self._skip(one, name, legs.reason, f"{_told(one)}: {legs.text}")
+            return
+        first = self._state(one, legs[0]) if legs else ""
+        if not legs or (one.kind == "refund" and one.status in _OVER and not first):
+            self.plan.notes.append((name, f"{_told(one)}: {one.status}, nothing to book"))
+            self._end(name, held)
+            return
+        link = self.facts.links.get(one.payment)
+        if link is None:
+            self._absent(one, name)
+            return
+        for leg in legs:
+            state = self._state(one, leg)
+            if state == "reversed" and one.id not in self.facts.insist:
+                text = f"the journal entry of {one.id}{leg.suffix} was reversed in SAP, or is not there; "
+                self._skip(one, name, "cancelled_in_sap", f"{text}mlc replay {one.id} --again books it anew")
+                return
+            if state in ("booked", "by_hand"):
+                continue
+            if self._leg(one, name, leg, link, legs):
+                return
+        self._end(name, held)
+
+    def _state(self, one: Reversal, leg: Leg) -> str:
+        """Tell how a leg stands: booked, by_hand, reversed, found (in SAP, not known yet), or "" where it does not."""
+        key = one.id + leg.suffix
+        entries, mark = self.facts.entries.get(key, []), self.facts.marks.get(key)
+        if mark is not None and mark.state == "by_hand":
+            return "by_hand"
+        if live(entries):
+            return "booked" if mark is not None and mark.state == "booked" else "found"
+        return "reversed" if entries or (mark is not None and mark.state == "booked") else ""
+
+    def _absent(self, one: Reversal, name: str) -> None:
+        why = self.facts.waits.get(one.payment, "is not named")
+        if not why:
+            self.plan.skips.append(Skip(name, "waits", f"{_told(one)} is booked once {one.payment} is", held=False))
+            return
+        text = f"{_told(one)} is {one.status}, but its payment {why}: nothing in SAP to take it back from; book it by hand, then dismiss this"
+        self._skip(one, name, "original_not_found", text)
+
+    def _leg(self, one: Reversal, name: str, leg: Leg, link: Mark, legs: Sequence[Leg]) -> bool:
+        """Adopt, recognise or wish the entry of one leg; True where the legs behind it must wait."""
+        key = one.id + leg.suffix
+        day = self.scene.day_of(leg.created)
+        if leg.back < 0 and self._keyed(one, legs):
+            what = f"{_told(one)} is {one.status} now, and what went back was keyed by hand: take that back in SAP, then dismiss this"
+            self._skip(one, name, _TURNED[one.kind], what)
+            return True
+        found = live(self.facts.entries.get(key, []))
+        command = self._entry(one, leg, link, self._posting_day(day, exact=bool(found)), day)
+        if isinstance(command, Wait):
+            self._skip(one, name, command.reason, f"{_told(one)}: {command.text}")
+            return True
+        data = {"clearing": leg.clearing, "fee": leg.fee, "currency": self.scene.currency, "payment": one.payment}
+        if found:
+            return self._adopt(one, name, key, command, found, data)
+        if leg.back > 0 and one.id not in self.facts.insist and self._recognised(one, name, key, leg, link, data):
+            return key not in {mark.key for mark in self.plan.marks}
+        for part in command.parts:
+            if part.role == "refund":
+                self.parts.setdefault(one.payment, []).append(part)
+        self.plan.marks.append(Mark("reversal", key, data=data))
+        says = f"book {one.kind} {key} of {one.payment} over {Money(abs(leg.back), self.scene.currency)}"
+        amount = Money(abs(leg.back), self.scene.currency)
+        intent_name = self.scene.name(one.kind, key)
+        lane = f"customer/{link.data.get('card_code')}"
+        self.plan.intents.append(Intent(intent_name, command, lane, amount, says, anew=one.id in self.facts.insist))
+        if name in self.facts.held:
+            self.plan.healed.append(name)
+        return True  # what turned it is built on what was really booked
+
+    def _keyed(self, one: Reversal, legs: Sequence[Leg]) -> bool:
+        return any(self._state(one, leg) == "by_hand" for leg in legs if leg.back > 0)
+
+    def _posting_day(self, day: date, *, exact: bool) -> date | None:
+        return day if exact else self.scene.posting_day(day, self.facts.periods)
+
+    def _entry(self, one: Reversal, leg: Leg, link: Mark, day: date | None, original: date) -> PostEntry | Wait:
+        card = str(link.data.get("card_code") or "")
+        clearing, fee = self.facts.accounts.get("clearing_account"), self.facts.accounts.get("fee_account")
+        for role, account, needed in (("clearing_account", clearing, True), ("fee_account", fee, bool(leg.fee))):
+            if needed and (account is None or not (account.active and account.postable)):
+                return Wait("account", f"stripe.{role} is not configured or cannot be posted to in SAP")
+        if day is None:
+            return Wait("closed_period", f"the posting period of {original} is closed in SAP")
+        if card not in self.facts.partners:
+            return Wait("no_customer", f"SAP has no business partner {card}")
+        applied = [(int(entry), int(minor)) for entry, minor in link.data.get("applied") or ()]
+        branches = {self.facts.invoices[entry].branch for entry, _ in applied if entry in self.facts.invoices}
+        if self.scene.ledger.branches and len(branches) != 1:
+            return Wait("branch", f"it cannot be told to which branch {one.payment} belongs")
+        assert clearing is not None
+        places = self._places(one.payment, int(link.data["amount"]), applied)
+        taken = reversing.taken_from(places, leg.back) if leg.back > 0 else ()
+        undone = [part for part in self.parts.get(one.payment, []) if part.thing == one.id] if leg.back < 0 else []
+        if taken is None or (leg.back < 0 and -sum(part.amount for part in undone) != -leg.back):
+            left = Money(sum(place.minor for place in places), self.scene.currency)
+            return Wait("amount_mismatch", f"{left} are left of {one.payment} in SAP")
+        numbers = tuple(sorted(self.facts.invoices[entry].doc_num for entry, _ in applied if entry in self.facts.invoices))
+        books = reversing.Books(
+            card, self.facts.partners[card].control, clearing, fee, self.scene.currency, day, original,
+            next(iter(branches)) if self.scene.ledger.branches else None, numbers,
+        )  # fmt: skip
+        return reversing.entry(one, leg, taken, undone, books)
+
+    def _places(self, payment: str, amount: int, applied: Sequence[tuple[int, int]]) -> tuple[Place, ...]:
+        """Return what is left of a payment where it stands: on its invoices, the rest on account."""
+        numbers = {entry: self.facts.invoices[entry].doc_num for entry, _ in applied if entry in self.facts.invoices}
+        places = [Place(entry, numbers.get(entry, 0), minor) for entry, minor in applied]
+        rest = amount - sum(minor for _, minor in applied)
+        return reversing.left_of([*places, *([Place(0, 0, rest)] if rest else [])], self.parts.get(payment, []))
+
+    def _adopt(
+        self, one: Reversal, name: str, key: str, command: PostEntry, found: Sequence[Booked], data: dict[str, object]
+    ) -> bool:
+        wrong = f"there are {len(found)} of them" if len(found) > 1 else differs(command, found[0])
+        if wrong:
+            self._skip(one, name, "marker_mismatch", f"journal entry {found[0].number} carries {key}, but it is {wrong}")
+            return True
+        for part in command.parts:
+            if part.role == "refund":
+                self.parts.setdefault(one.payment, []).append(part)
+        mark = Mark("reversal", key, str(found[0].trans), "booked", {**data, "number": str(found[0].number)})
+        intent = Intent(
+            self.scene.name(one.kind, key), command, f"customer/{one.payment}", one.amount, f"found {key} as entry {found[0].number}",
+            anew=True,
+        )  # fmt: skip
+        proof = Proof("sap", "JournalEntry", str(found[0].trans), str(found[0].number))
+        self.plan.adopted.append(Adoption(intent, proof, (mark, *entry_marks(command, found[0]))))
+        if name in self.facts.held:
+            self.plan.healed.append(name)
+        return True  # the parts are links from now on: what turned it comes with the next batch
+
+    def _recognised(self, one: Reversal, name: str, key: str, leg: Leg, link: Mark, data: dict[str, object]) -> bool:
+        """Recognise what a person keyed for this reversal: certain by its ids, else held; False where nothing speaks of it."""
+        if self.facts.unread:
+            text = f"SAP does not show outgoing payments ({self.facts.unread}), so nobody can tell whether {_told(one)} was keyed already;"
+            self._skip(one, name, "unreadable", f"{text} let mlc's user read them, or mlc replay {one.id} --again")
+            return True
+        receipts = self.facts.receipts.get(marker(one.payment), [])
+        if not any(not receipt.cancelled for receipt in receipts):
+            return self._receipt_gone(one, name, key, leg, link, data)
+        day = self.scene.day_of(leg.created)
+        amount = Money(leg.back, self.scene.currency).decimal()
+        card = link.data.get("card_code")
+        same = [
+            other for other in self.facts.withdrawals
+            if other.card_code == card and other.day >= day - NEAR and back.amount_is(other, amount) and other.what not in self.claimed
+        ]  # fmt: skip
+        sure = [other for other in same if one.id in other.words or one.payment in other.words]
+        if sure:
+            self._hand(one, name, key, sure[0].what, data)
+        elif same:
+            whats = ", ".join(other.what for other in same[:6])
+            text = f"{_told(one)}: {whats} of {card} is over the same sum; is it this one? If not: mlc replay {one.id} --again"
+            self._skip(one, name, "maybe_booked", text, tuple(other.what for other in same[:12]))
+        return bool(same)
+
+    def _receipt_gone(self, one: Reversal, name: str, key: str, leg: Leg, link: Mark, data: dict[str, object]) -> bool:
+        """The payment's receipt was cancelled in SAP, or is gone: with the whole sum going back, that was the booking."""
+        whole = leg.back == int(link.data["amount"]) and not leg.fee
+        if whole and self.facts.receipts.get(marker(one.payment)):
+            self._hand(one, name, key, f"receipt {link.data.get('number') or link.other}, cancelled", data)
+            return True
+        text = f"{_told(one)}: the receipt of {one.payment} was cancelled in SAP, or is not there any more; see whether that booked it"
+        self._skip(one, name, "maybe_booked", text)
+        return True
+
+    def _hand(self, one: Reversal, name: str, key: str, what: str, data: dict[str, object]) -> None:
+        self.claimed.add(what)
+        self.plan.marks.append(Mark("reversal", key, state="by_hand", data={**data, "what": what}))
+        self.plan.notes.append((name, f"{_told(one)} stands in SAP already: {what}"))
+        self._end(name, self.facts.held.get(name))
+
+    def _skip(self, one: Reversal, name: str, reason: str, text: str, candidates: tuple[str, ...] = ()) -> None:
+        about = {one.kind: one.id, "payment": one.payment, "status": one.status}
+        self.plan.skips.append(Skip(name, reason, text, amount=one.amount, candidates=candidates, about=about))
+
+
+def _told(one: Reversal) -> str:
+    return f"{one.kind} {one.id} over {one.amount} of {one.payment}"
