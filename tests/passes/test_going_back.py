@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from ledgers import BOOK, CLEARING, FEES, Ledgers, reasons
 
 from harness import TODAY
+from ledgers import BOOK, CLEARING, FEES, Ledgers, reasons
 
 
 @pytest.fixture

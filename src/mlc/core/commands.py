@@ -187,6 +187,7 @@ class After:
     left: int  # minor units open in SAP
     remaining: int | None  # minor units left to pay at Stripe, where it said
     doc_total: str = ""
+    installment: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,15 +67,15 @@ def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], l
         part for life in lives.values() if life.at_stripe for part in life.at_stripe.payments or () if part.status == "paid"
     ]
     payments = [part.payment for part in paid if part.kind != "payment_record"]
-    found = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}  # the books, not the journal
+    booked = scene.sap.receipts_by_marker([marker(one) for one in payments]) if payments else {}  # the books, not the journal
     for life in lives.values():
         parts = life.at_stripe.payments or () if life.at_stripe else ()
         for part in parts:
             if part.status == "paid" and part.kind != "payment_record":
-                receipts = found.get(marker(part.payment), [])
-                if all(receipt.cancelled for receipt in receipts):
+                ours = booked.get(marker(part.payment), [])
+                if all(receipt.cancelled for receipt in ours):
                     life.unposted += part.amount.minor
-                    life.taken_back += part.amount.minor if receipts else 0
+                    life.taken_back += part.amount.minor if ours else 0
 
 
 def read_reductions(scene: Scene, invoices: Iterable[Invoice]) -> tuple[dict[int, list[Receipt]], dict[int, list[CreditMemo]]]:

@@ -385,7 +385,7 @@ class PostPayments:
         after = tuple(
             After(
                 entry, facts.invoices[entry].doc_num, part.invoice, shelf.open(facts.invoices[entry]).minor,
-                doc_total=part.origin.doc_total, remaining=_left_at_stripe(part),
+                doc_total=part.origin.doc_total, remaining=_left_at_stripe(part), installment=part.origin.installment,
             )
             for part in one.paid
             if (entry := part.origin.doc_entry) is not None and entry in {taken.doc_entry for taken in match.allocations}
@@ -431,7 +431,9 @@ def _stripe_states(one: Payment, applied: Iterable[int] = ()) -> list[Mark]:
             "doc_total": origin.doc_total,
             "currency": part.amount.currency,
         }
-        whole = origin.doc_entry in applied and part.amount == part.invoice_total
+        if origin.installment:
+            data["installment"] = origin.installment
+        whole = not origin.installment and origin.doc_entry in applied and part.amount == part.invoice_total
         marks.append(
             Mark("invoice", str(origin.doc_entry), part.invoice, "paid", {**data, **({"sap_closed": True} if whole else {})})
         )

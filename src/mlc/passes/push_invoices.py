@@ -140,7 +140,8 @@ class PushInvoices:
 
     def _is_ours_in_work(self, one: ProcessorInvoice) -> bool:
         """Tell whether an open intent of ours made this invoice and is not through with it: it will finish by itself."""
-        stored = self.scene.journal.find(self.scene.name("push-invoice", one.origin.doc_entry))
+        turn = f"/{one.origin.installment}" if one.origin.installment else ""
+        stored = self.scene.journal.find(self.scene.name("push-invoice", f"{one.origin.doc_entry}{turn}"))
         return stored is not None and stored.state == "open" and self.scene.journal.effect(stored, "create") is not None
 
     def _changed(self) -> Iterator[PushFacts]:
@@ -205,11 +206,16 @@ class PushInvoices:
             return True
         if link is not None and link.state != "draft":
             return False
-        return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "refused", "promised", "open")
+        return facts.states.get(self.scene.name("push-invoice", one.doc_entry)) in (None, "", "refused", "promised", "open")
 
     def _in_turn(self, link: Mark) -> bool:
         """Tell whether an installment of it was paid at Stripe, so that the next one may be asked for."""
         return link.state == "paid" and bool(link.data.get("installment")) and self.scene.rules.installments == "next_due"
+
+    def _wish(self, entry: int, facts: PushFacts) -> str:
+        """Return the name of the wish that an invoice, or its next installment, is pushed."""
+        turn = installments.next_due(facts.plans.get(entry, ()))
+        return self.scene.name("push-invoice", f"{entry}/{turn.number}" if turn is not None else entry)
 
     def _goes_on(self, one: Invoice, link: Mark, facts: PushFacts) -> bool:
         """Tell whether SAP shows the installment that was paid at Stripe as paid, and another one is open."""
@@ -238,6 +244,9 @@ class PushInvoices:
             facts.receipts, facts.memos = later_life.read_reductions(scene, reduced)
         if scene.rules.installments == "next_due":
             facts.plans = installments.read(scene, [facts.invoices[entry] for entry in fresh if entry in facts.invoices])
+            for entry in facts.plans:
+                name = self._wish(entry, facts)
+                facts.states[scene.name("push-invoice", entry)] = scene.journal.states([name]).get(name, "")
         for held in facts.held.values():
             if held.reason == "customer_balance":
                 self._read_balance(facts.invoices[int(held.about["doc_entry"])].card_code, facts)
@@ -330,7 +339,7 @@ class PushInvoices:
             if name in facts.held and (one.cancelled or one.balance <= 0):
                 plan.healed.append(name)
             return
-        held = facts.held.get(name)
+        held = facts.held.get(self._wish(one.doc_entry, facts)) or facts.held.get(name)
         if facts.states.get(name) == "refused" and held is None and self._only is None:
             plan.unchanged += 1  # refused by Stripe: `mlc replay` when the cause is gone
             return
@@ -350,7 +359,7 @@ class PushInvoices:
             return
         if customer is not None and all(known.name != customer.name for known in plan.intents):
             plan.intents.append(customer)
-        plan.intents.append(self._push(one, facts, name))
+        plan.intents.append(self._push(one, facts, self._wish(one.doc_entry, facts)))
 
     def _why_not(self, one: Invoice, held: Held | None, facts: PushFacts) -> Skip | None:
         scene = self.scene
@@ -414,7 +423,7 @@ class PushInvoices:
             due_in_sap=in_sap.isoformat(), installment=turn.number if turn is not None else 0, aside=balance.minor - asked.minor,
         )  # fmt: skip
         says = f"push invoice {one.doc_num} of {one.card_code}"
-        return Intent(name, command, self._lane(one), asked, says, anew=self._insist or command.installment > 1)
+        return Intent(name, command, self._lane(one), asked, says, anew=self._insist)
 
 
 def _reduced_before(found: ProcessorInvoice) -> int | None:

@@ -21,6 +21,8 @@ class Links:
     def put(self, mark: Mark, now: float) -> None:
         """Keep a link inside the open transaction; what a mark leaves out stays as it was, its data is laid over."""
         known = self.get(mark.kind, mark.key)
+        if mark.kind == "invoice" and known is not None and _had_its_turn(mark, known):
+            return
         data: dict[str, Any] = {**(known.data if known else {}), **mark.data}
         number = int(mark.key) if mark.key.isdecimal() and len(mark.key) < 19 else None
         self._database.connection.execute(
@@ -167,6 +169,12 @@ class Links:
             (self._book, kind, field, value),
         )
         return [_mark(row) for row in rows.fetchall()]
+
+
+def _had_its_turn(mark: Mark, known: Mark) -> bool:
+    """Tell whether a mark is about the invoice of an earlier installment: it never takes the place of a later one's."""
+    turns = [int(one.data.get("installment") or 0) for one in (mark, known)]
+    return bool(mark.other) and mark.other != known.other and turns[0] < turns[1]
 
 
 def _mark(row: sqlite3.Row) -> Mark:

@@ -87,6 +87,8 @@ def _stands(after: After, command: PostPayment) -> Mark:
         "card_code": command.card_code,
         "currency": command.amount.currency,
     }
+    if after.installment:
+        data["installment"] = after.installment
     if after.remaining == after.left:  # else something else moved the balance too: the next push looks into it
         data["expected"] = after.left
     known = {"sap_closed": True} if after.left == 0 else {}

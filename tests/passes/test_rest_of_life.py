@@ -1,0 +1,98 @@
+"""What SAP does to an invoice after the push: credited beyond what is open, written off, due at another date."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from harness import TODAY
+from ledgers import BOOK, Ledgers, reasons
+
+
+def trail(books: Ledgers, word: str) -> list[str]:
+    """The sentences of the audit trail that contain a word."""
+    opened = books.open()
+    try:
+        return [str(row.data) for row in opened.journal.audit.rows() if word in str(row.data)]
+    finally:
+        opened.close()
+
+
+def notes(books: Ledgers) -> list[dict[str, object]]:
+    """The credit notes at Stripe, in the figures that count."""
+    keys = ("amount", "pre_payment_amount", "post_payment_amount", "out_of_band_amount")
+    return [{key: one.get(key) or 0 for key in keys} for one in books.account.all("credit_note")]
+
+
+def test_a_credit_memo_beyond_what_is_open(tmp_path: Path) -> None:
+    """What is still asked for is credited; the part that was paid already is left alone, or told out of band, as configured."""
+    for how, rest in (("leave", 0), ("out_of_band", 4900)):
+        folder = tmp_path / how
+        folder.mkdir()
+        books = Ledgers(folder, count=1, config=f"{BOOK}\ncredit_rest: {how}")
+        (entry,) = books.entries
+        books.account.pay_partly(books.asked[entry], 9000)
+        books.all()
+        books.books.credit_memo(entry, Decimal("78.00"))
+        books.all()
+        (note,) = notes(books)
+        assert note == {
+            "amount": 2900 + rest,
+            "pre_payment_amount": 2900,
+            "post_payment_amount": rest,
+            "out_of_band_amount": rest,
+        }
+        assert books.account.read(books.asked[entry])["amount_remaining"] == 0
+        assert books.held() == {}
+        assert books.account.mails == []
+        assert any("49.00 EUR more than was open" in text for text in trail(books, "more than was open"))
+        count = len(notes(books))
+        books.clock.pass_time(7200)
+        books.all()
+        assert len(notes(books)) == count
+
+
+def test_a_credit_memo_of_a_paid_invoice(tmp_path: Path) -> None:
+    """An invoice paid at Stripe and credited in SAP afterwards gets a credit note out of band where that is configured, once."""
+    for how, expected in (("leave", 0), ("out_of_band", 1)):
+        folder = tmp_path / how
+        folder.mkdir()
+        books = Ledgers(folder, count=2, config=f"{BOOK}\ncredit_rest: {how}")
+        books.pay(*books.entries)
+        books.books.credit_memo(books.entries[0], Decimal("30.00"))
+        for _ in range(3):
+            books.clock.pass_time(3700)
+            books.all()
+        assert len(notes(books)) == expected
+        if expected:
+            assert notes(books)[0]["out_of_band_amount"] == 3000
+        assert books.held() == {}
+
+
+def test_written_off(tmp_path: Path) -> None:
+    """A write-off that neither receipt nor credit memo explains is held; marked uncollectible at Stripe it is at peace."""
+    books = Ledgers(tmp_path, count=2)
+    whole, part = books.entries
+    books.books.write_off(whole)
+    books.books.write_off(part, Decimal("19.00"))
+    books.all()
+    assert reasons(books) == {str(whole): "balance_unexplained", str(part): "balance_unexplained"}
+    books.account.mark_uncollectible(books.asked[whole])
+    books.clock.pass_time(7 * 3600)
+    books.all()
+    assert reasons(books) == {str(part): "balance_unexplained"}
+
+
+def test_a_new_due_date_is_told_once(tmp_path: Path) -> None:
+    """A due date that changes in SAP is a line of the trail; nothing is sent, and it is not told again."""
+    books = Ledgers(tmp_path, count=1)
+    (entry,) = books.entries
+    before = len(books.requests("stripe"))
+    books.books.change_due_date(entry, TODAY + datetime.timedelta(days=60))
+    for _ in range(3):
+        books.clock.pass_time(3700)
+        books.all()
+    assert len(trail(books, "due date of invoice 1001 changed")) == 1
+    assert [one for one in books.requests("stripe", before) if one[0] != "GET"] == []
+    assert books.held() == {}
