@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from mlc.core import codec
@@ -21,19 +21,15 @@ from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
 from mlc.core.matching import Match, NoMatch, Shelf, is_foreign, match_payment, named_entries
 from mlc.core.money import MoneyError, from_decimal, to_stripe
-from mlc.passes import installments, reversals, settling
+from mlc.passes import installments, receipts, reversal_facts, reversals, settling
 from mlc.passes.hints import Hints, read_hints
 from mlc.passes.post_facts import NEIGHBOUR_DAYS, PostFacts, PostReader, Read
-from mlc.passes.reversals import ReversalFacts
+from mlc.passes.reversal_facts import ReversalFacts
 from mlc.passes.scene import Scene, chunks
 from mlc.passes.settling import SettleFacts
-from mlc.systems.sap import back
 
 NAME = "post-payments"
 _NOISE = Decimal("0.0001")  # SAP's sums are doubles
-_CHECKED = "sap/receipts-checked"
-_WINDOW = timedelta(days=92)  # so long a receipt is looked at: incoming payments carry no change stamp
-_DAY, _AT_ONCE = 86400.0, 400
 _PENDING = ("processing", "requires_capture", "pending")
 _OVER = ("requires_payment_method", "requires_confirmation", "requires_action", "canceled", "failed")
 Facts = PostFacts | ReversalFacts | SettleFacts
@@ -81,7 +77,7 @@ class PostPayments:
             yield self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
         for hints in read_hints(self.scene):
             yield from self._hinted(hints)
-        yield from self._reversals(reversals.waiting(self.scene, NAME))
+        yield from self._reversals(reversal_facts.waiting(self.scene, NAME))
         yield from self._receipts()
         yield from settling.gather(self.scene, NAME, whose=settling.STRIPE)
 
@@ -105,42 +101,17 @@ class PostPayments:
             yield facts
 
     def _receipts(self) -> Iterator[PostFacts]:
-        """Look for receipts of ours that somebody cancelled, in every run; and once a day for those that are gone."""
-        journal, first = self.scene.journal, max(self.scene.rules.start, self.scene.today - _WINDOW)
-        if next(journal.links.all_in_state("payment", "posted"), None) is None:
-            return
-        for page in back.cancelled_receipts(self.scene.sap, first):
-            marks = journal.links.of_others("payment", [str(one.doc_entry) for one in page])
-            yield from self._lost([one for one in marks if one.state == "posted"])
-        now, last = self.scene.clock.now(), float(journal.cursor(_CHECKED) or 0)
-        if 0 <= now - last < _DAY:
-            return
-        batch: list[Mark] = []
-        for mark in journal.links.all_in_state("payment", "posted"):
-            if str(mark.data.get("day") or "") >= first.isoformat():
-                batch.append(mark)
-            if len(batch) == _AT_ONCE:
-                yield from self._lost(self._absent(batch))
-                batch = []
-        yield from self._lost(self._absent(batch))
-        yield PostFacts(cursors={_CHECKED: str(now)})
-
-    def _absent(self, marks: list[Mark]) -> list[Mark]:
-        """Return those payments of which no live receipt carries our mark."""
-        found = self.scene.sap.receipts_by_marker([marker(one.key) for one in marks]) if marks else {}
-        return [one for one in marks if not any(not receipt.cancelled for receipt in found.get(marker(one.key), []))]
-
-    def _lost(self, marks: list[Mark]) -> Iterator[PostFacts]:
         """Decide again about payments whose receipt does not stand any more: they are held, never booked by themselves."""
-        for part in chunks((one.key for one in marks), 40):
-            facts = self._facts(self.scene.stripe.payments(dict.fromkeys(part, 0)))
-            facts.invoice_states += [Mark("payment", key, state="cancelled") for key in part]
+        for lost in receipts.lost(self.scene):
+            facts = self._facts(self.scene.stripe.payments(dict.fromkeys(lost.payments, 0)))
+            facts.invoice_states += [Mark("payment", key, state="cancelled") for key in lost.payments]
+            facts.cursors |= lost.cursors
             yield facts
 
     def _returned(self, payments: Iterable[str]) -> Iterator[ReversalFacts]:
         posted = self.scene.journal.links.many("payment", payments)
         yield from self._reversals(
-            reversals.returned(self.scene, [one for one, mark in posted.items() if mark.state == "posted"])
+            reversal_facts.returned(self.scene, [one for one, mark in posted.items() if mark.state == "posted"])
         )
 
     def _hinted(self, hints: Hints) -> Iterator[Facts]:
@@ -160,7 +131,7 @@ class PostPayments:
     def _reversals(self, found: Iterable[Reversal]) -> Iterator[ReversalFacts]:
         fresh = [one for one in found if one.id not in self._back]
         self._back |= {one.id for one in fresh}
-        yield from reversals.gather(self.scene, NAME, fresh, self.reader.insist)
+        yield from reversal_facts.gather(self.scene, NAME, fresh, self.reader.insist)
 
     def _invoices(self, hints: Hints, last: PostFacts) -> Iterator[PostFacts]:
         """Look at invoices of ours that an event says were voided, written off, or paid by a payment no event named."""
