@@ -25,7 +25,7 @@ from mlc.passes.payout_batch import ROLES
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import PushInvoices
 from mlc.passes.reconcile_payouts import ReconcilePayouts
-from mlc.passes.scene import DebitRules, Rules, Scene
+from mlc.passes.scene import CustomerRules, DebitRules, Rules, Scene
 from mlc.passes.sync_customers import SyncCustomers
 from mlc.store.clearance import Clearance
 from mlc.store.database import Database
@@ -36,10 +36,12 @@ from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
 from mlc.systems.gocardless.reads import GoCardlessReads
 from mlc.systems.live import Party, party, refuse_changed, refuse_unfit, refuse_wrong_key
 from mlc.systems.sap import entries as sap_entries
+from mlc.systems.sap import partners as sap_partners
 from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads
 from mlc.systems.sap.session import Login
+from mlc.systems.stripe import customers as stripe_customers
 from mlc.systems.stripe import later as stripe_later
 from mlc.systems.stripe import recipes as stripe_recipes
 from mlc.systems.stripe.client import StripeOptions, StripeSystem
@@ -164,13 +166,21 @@ class OpenTenant:
             return sap_recipes.post_payment(command, self._posting_rules(stored))
         if isinstance(command, c.PushInvoice):
             link = self.journal.links.get("customer", command.card_code)
-            if link is None or not link.other:
+            if link is None or not link.other or link.state != "linked":
                 return _no_customer(command)
             return stripe_recipes.push_invoice(command, link.other, moment)
         if isinstance(command, c.EnsureCustomer):
-            return stripe_recipes.ensure_customer(command, moment)
+            return stripe_customers.ensure_customer(command, moment)
         if isinstance(command, c.UpdateCustomer):
-            return stripe_recipes.update_customer(command, moment)
+            return stripe_customers.update_customer(command)
+        if isinstance(command, c.NoteFigures):
+            return stripe_customers.note_figures(command)
+        if isinstance(command, c.PauseSubscription):
+            return stripe_customers.pause_subscription(command)
+        if isinstance(command, c.UpdatePartner):
+            return sap_partners.update_partner(command)
+        if isinstance(command, c.CreatePartner):
+            return sap_partners.create_partner(command)
         if isinstance(command, c.VoidInvoice):
             return stripe_later.void_invoice(command)
         if isinstance(command, c.SettleInvoice):
@@ -329,6 +339,7 @@ def rules_of(tenant: Tenant) -> Rules:
         refunds=stripe.refunds if stripe else "hold", disputes=stripe.disputes if stripe else "hold",
         credit_rest=stripe.credit_rest if stripe else "leave",
         also_with_mandate=bool(stripe and stripe.also_with_mandate), debits=_debit_rules(tenant),
+        customers=_customer_rules(tenant),
     )  # fmt: skip
 
 
@@ -337,6 +348,16 @@ def _by_currency(account: object) -> dict[str, str]:
     if account is None:
         return {}
     return dict(account) if isinstance(account, Mapping) else {"": str(account)}
+
+
+def _customer_rules(tenant: Tenant) -> CustomerRules:
+    if tenant.stripe is None:
+        return CustomerRules()
+    config = tenant.stripe.customers
+    return CustomerRules(
+        config.owner.model_dump(), config.create_in_sap, config.card_code_prefix, config.group, config.hold_field or "",
+        config.pause_subscriptions,
+    )  # fmt: skip
 
 
 def _debit_rules(tenant: Tenant) -> DebitRules | None:

@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 from desk import Desk
 
+from mlc.sandbox.kit import Fault, Response
+
 TODAY = datetime.date(2026, 11, 3)
 
 
@@ -209,3 +211,28 @@ def test_dismiss_in_two_tenants(desk: Desk) -> None:
     assert len(desk.mlc("held", "list", "--json").lines) == 2
     assert desk.mlc("held", "dismiss", "1001", "--note", "too small").code == 2
     assert len(desk.mlc("held", "list", "--json").lines) == 2
+
+
+def test_a_held_customer_is_looked_at_again_by_its_card_code(desk: Desk) -> None:
+    """`mlc replay C1` reads both sides of a held customer again and tries what SAP refused once more, now."""
+    company = desk.company
+    company.invoice()
+    assert desk.mlc("run").code == 0
+    (customer,) = company.account.all("customer")
+    company.account.update_customer(customer["id"], {"name": "N" * 101})
+    assert desk.mlc("sync-customers").code == 3
+    shown = desk.mlc("held", "show", "C1")
+    assert "mlc replay C1" in shown.out
+    company.account.update_customer(customer["id"], {"name": "New name"})
+    planned = desk.mlc("replay", "C1", "-n")
+    assert (planned.code, company.books.partners["C1"].name) == (0, "Müller & Söhne")
+    assert desk.mlc("replay", "C1").code == 0
+    assert (company.books.partners["C1"].name, company.held()) == ("New name", {})
+    no = Response.of_json(400, {"error": {"code": "-5002", "message": "no"}})
+    company.sap.faults.append(Fault("answer", method="PATCH", times=1, response=no))
+    company.account.update_customer(customer["id"], {"name": "Refused"})
+    assert desk.mlc("sync-customers").code == 3
+    assert desk.mlc("sync-customers").code == 0  # refused once: it waits for somebody to clear the cause
+    assert company.books.partners["C1"].name == "New name"
+    assert desk.mlc("replay", "--failed").code == 0
+    assert company.books.partners["C1"].name == "Refused"

@@ -98,7 +98,7 @@ def test_a_run(desk: Desk) -> None:
     assert said.err == ""
     passes = ["post-payments", "reconcile-payouts", "sync-customers", "push-invoices"]
     assert [line["pass"] for line in lines if line["type"] == "summary"] == passes
-    assert [line["type"] for line in lines] == ["summary", "summary", "item", "summary", "item", "summary"]
+    assert [line["type"] for line in lines] == ["summary", "summary", "item", "item", "summary", "item", "summary"]
     (pushed,) = [line for line in said.of("item") if line["pass"] == "push-invoices"]
     assert (pushed["state"], pushed["amount"]) == ("done", {"minor": 11900, "currency": "EUR", "exponent": 2})
     assert pushed["receipt"]["id"].startswith("in_")

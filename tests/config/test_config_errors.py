@@ -195,6 +195,10 @@ STRIPE = [
     ("secret_key: {systemd: a/b}", "secret_key.systemd: is no credential name"),
     ("secret_key: {command: pass show x}", "secret_key.command: must be a list"),
     ("secret_key: {command: []}", "secret_key.command: must be a list"),
+    ("customers: {owner: {email: both}}", "customers.owner.email: must be one of 'merge', 'sap' or 'stripe'"),
+    ("customers: {series: 70}", "customers.series: cannot be used"),
+    ("customers: {card_code_prefix: TOOLONG}", "customers.card_code_prefix: must be"),
+    ("customers: {hold_field: Frozen}", "customers.hold_field: is no user field"),
 ]
 
 

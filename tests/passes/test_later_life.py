@@ -142,6 +142,7 @@ def test_an_unexplained_fall_waits(company: Company, amount: str) -> None:
     """A balance that fell by a journal entry is held balance_unexplained and nothing is told to Stripe."""
     entry, one = pushed(company)
     by_entry(company, entry, amount)
+    company.run("sync-customers")  # what the customer owes is noted at Stripe
     mark = len(company.stripe.log)
     company.run()
     assert reasons(company) == {str(entry): "balance_unexplained"}

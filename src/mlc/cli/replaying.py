@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlc.cli.passes import STOPS_PUSH, run_one
-from mlc.core.commands import DropDraft, PostEntry, PostPayment, PushInvoice, Reconcile
+from mlc.core.commands import (
+    CreatePartner,
+    DropDraft,
+    EnsureCustomer,
+    NoteFigures,
+    PauseSubscription,
+    PostEntry,
+    PostPayment,
+    PushInvoice,
+    Reconcile,
+    UpdateCustomer,
+    UpdatePartner,
+)
 from mlc.core.errors import ATTENTION, ConfigError
 from mlc.core.intents import Intent, Plan
 from mlc.core.keys import thing_of
@@ -17,6 +29,8 @@ from mlc.passes.push_invoices import NAME as PUSH
 from mlc.passes.push_invoices import PushInvoices
 from mlc.passes.reconcile_payouts import NAME as RECONCILE
 from mlc.passes.reconcile_payouts import ReconcilePayouts
+from mlc.passes.sync_customers import NAME as SYNC
+from mlc.passes.sync_customers import SyncCustomers
 
 if TYPE_CHECKING:
     from mlc.cli.session import Session
@@ -27,6 +41,7 @@ if TYPE_CHECKING:
 
 BACK = ("refund", "dispute", "returned")
 PAYOUTS = ("reconcile-payout", "payout-line", "settle", "bounce", "match", "parked", "paid-twice", "tax", "reversed")
+PARTNERS = ("customer", "update-customer", "update-partner", "note-figures", "field", "gone-customer")
 
 
 @dataclass(slots=True)
@@ -37,11 +52,14 @@ class Wanted:
     back: list[tuple[str, str]] = field(default_factory=list)  # (refund or dispute, its payment)
     documents: list[int] = field(default_factory=list)
     payouts: list[str] = field(default_factory=list)
+    cards: list[str] = field(default_factory=list)  # partners whose customer is looked at again on both sides
+    customers: list[str] = field(default_factory=list)  # Stripe customers that nobody is
     others: list[Stored] = field(default_factory=list)
     finished: list[Stored] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.payments or self.back or self.documents or self.payouts or self.others or self.finished)
+        again = self.payments or self.back or self.documents or self.payouts or self.cards or self.customers
+        return bool(again or self.others or self.finished)
 
 
 def replay_in(
@@ -75,6 +93,9 @@ def replay_in(
         insist = wanted.payouts if again else []
         reconcile = ReconcilePayouts(scene, only=dict.fromkeys(wanted.payouts), insist=insist)
         session.codes.append(run_one(session, opened, RECONCILE, options, None, reconcile))
+    if wanted.cards or wanted.customers:
+        sync = SyncCustomers(scene, cards=dict.fromkeys(wanted.cards), only=dict.fromkeys(wanted.customers), insist=True)
+        session.codes.append(run_one(session, opened, SYNC, options, None, sync))
     if wanted.others:
         session.codes.append(
             run_one(session, opened, wanted.others[0].pass_, options, None, Once(wanted.others[0].pass_, wanted.others))
@@ -148,6 +169,8 @@ def _one_meaning(wish: str, wanted: Wanted) -> None:
         *dict.fromkeys(wanted.payments),
         *(one for one, _ in dict.fromkeys(wanted.back)),
         *dict.fromkeys(wanted.payouts),
+        *dict.fromkeys(wanted.cards),
+        *dict.fromkeys(wanted.customers),
         *(f"docentry:{entry}" for entry in dict.fromkeys(wanted.documents)),
     ]
     meant += [one.name for one in wanted.others]
@@ -166,6 +189,10 @@ def _by_about(name: str, about: dict[str, Any], wanted: Wanted, opened: OpenTena
         wanted.payouts.append(str(about["payout"]))
     elif verb == "push-invoice" and "doc_entry" in about:
         wanted.documents.append(int(about["doc_entry"]))
+    elif verb in PARTNERS and opened.journal.links.get("customer", str(about.get("card_code") or "")) is not None:
+        wanted.cards.append(str(about["card_code"]))
+    elif verb == "create-partner":
+        wanted.customers.append(thing_of(name))
     else:
         stored = opened.journal.find(name)
         if stored is not None and stored.state != "done":
@@ -185,6 +212,12 @@ def _sort(stored: Stored, wanted: Wanted) -> None:
         wanted.payouts.append(stored.command.parts[0].split("/")[0])
     elif isinstance(stored.command, PushInvoice):
         wanted.documents.append(stored.command.doc_entry)
+    elif isinstance(stored.command, UpdateCustomer | UpdatePartner | NoteFigures | PauseSubscription):
+        wanted.cards.append(stored.command.card_code)
+    elif isinstance(stored.command, EnsureCustomer) and stored.state == "done":
+        wanted.cards.append(stored.command.partner.card_code)
+    elif isinstance(stored.command, CreatePartner):
+        wanted.customers.append(stored.command.customer)
     elif not isinstance(stored.command, DropDraft):
         wanted.others.append(stored)
 

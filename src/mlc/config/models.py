@@ -174,6 +174,51 @@ class RateLimit(Model):
     operation: Seconds | None = None
 
 
+Owner = Literal["merge", "sap", "stripe"]
+
+
+class Owners(Model):
+    """Who has the say over each field of a customer; merge: what changed last, and SAP where both changed."""
+
+    name: Owner = "merge"
+    email: Owner = "merge"
+    phone: Owner = "merge"
+    line1: Owner = "merge"
+    city: Owner = "merge"
+    postal_code: Owner = "merge"
+    country: Owner = "merge"
+
+
+class StripeCustomers(Model):
+    """How customers are kept in agreement between SAP and Stripe."""
+
+    owner: Owners = Field(default_factory=Owners)
+    create_in_sap: bool = False
+    card_code_prefix: v.Text = "ST"
+    group: Annotated[Whole, Field(ge=1)] | None = None
+    series: None = None
+    hold_field: v.UserField | None = None
+    pause_subscriptions: bool = False
+
+    @field_validator("card_code_prefix")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z0-9]{1,5}", value):
+            raise ValueError(
+                "must be one to five capital letters or digits: the rest of the CardCode is drawn; write for example ST"
+            )
+        return value
+
+    @field_validator("series", mode="before")
+    @classmethod
+    def _no_series(cls, value: Any) -> None:
+        if value is not None:
+            raise ValueError(
+                "cannot be used: a code that SAP draws by itself cannot be found again after a lost answer; leave series out, "
+                "partners are numbered by card_code_prefix and a digest of the Stripe customer"
+            )
+
+
 class Stripe(Model):
     """One Stripe account and the SAP accounts its money passes through."""
 
@@ -193,6 +238,7 @@ class Stripe(Model):
     delivery: Literal["none", "stripe_email"] = "none"
     min_days_due: Whole = Field(default=7, ge=0)
     also_with_mandate: bool = False
+    customers: StripeCustomers = Field(default_factory=StripeCustomers)
 
     @property
     def webhook_secrets(self) -> tuple[SecretRef | None, ...]:

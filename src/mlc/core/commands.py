@@ -24,12 +24,59 @@ class EnsureCustomer:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCustomer:
-    """The contact data of a partner, changed in SAP, shall stand at Stripe."""
+    """Contact data that SAP gives shall stand at Stripe."""
 
     card_code: str
     customer: str
-    partner: Partner
-    unset: tuple[str, ...] = ()  # fields that mlc wrote once and SAP no longer holds
+    contact: tuple[tuple[str, str], ...] = ()  # every field as it shall be; "" unsets
+    changed: tuple[str, ...] = ()  # those that are written
+    province: str = ""  # stands at Stripe and is kept: an address is written as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePartner:
+    """Contact data that Stripe gives shall stand on the business partner."""
+
+    card_code: str
+    customer: str
+    changed: tuple[tuple[str, str], ...]  # field -> value as it shall be
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePartner:
+    """A Stripe customer that nobody is shall be a business partner."""
+
+    company: str
+    key: str
+    customer: str
+    card_code: str
+    contact: tuple[tuple[str, str], ...]
+    group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFigures:
+    """What a partner owes, and whether it is on hold, shall stand in its customer's metadata."""
+
+    card_code: str
+    customer: str
+    figures: tuple[tuple[str, str], ...]
+    state: str  # owing | clear: whether it is looked at on every run
+
+    document: ClassVar[bool] = False  # it moves no money and asks nobody for any
+
+
+@dataclass(frozen=True, slots=True)
+class PauseSubscription:
+    """The collection of a subscription shall be paused, or go on where mlc paused it."""
+
+    card_code: str
+    customer: str
+    subscription: str
+    key: str
+    pause: bool
+
+    document: ClassVar[bool] = False  # drafts are kept: nothing is lost or asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +336,10 @@ Command = (
     | Reconcile
     | EnsureCustomer
     | UpdateCustomer
+    | UpdatePartner
+    | CreatePartner
+    | NoteFigures
+    | PauseSubscription
     | PushInvoice
     | VoidInvoice
     | SettleInvoice
@@ -305,6 +356,10 @@ KINDS: dict[str, type[Any]] = {
         Reconcile,
         EnsureCustomer,
         UpdateCustomer,
+        UpdatePartner,
+        CreatePartner,
+        NoteFigures,
+        PauseSubscription,
         PushInvoice,
         VoidInvoice,
         SettleInvoice,

@@ -77,6 +77,8 @@ class Partner:
     currency: str = ""
     control: str = ""  # control account, where it was asked for
     fields: tuple[tuple[str, str], ...] = ()  # user fields that were asked for
+    balance: Decimal = Decimal(0)  # what it owes in the local currency, where it was asked for
+    frozen: bool = False  # where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,20 @@ class ProcessorCustomer:
     created: int
     balance: int = 0
     deleted: bool = False
+    province: str = ""  # Stripe: state; SAP's partner has no field for it
+    figures: tuple[tuple[str, str], ...] = ()  # what mlc wrote of its balance into the metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription at Stripe, and whether its collection is paused."""
+
+    id: str
+    customer: str
+    status: str
+    paused: str = ""  # Stripe: pause_collection.behavior, "" where it collects
+    resumes: bool = False  # it will resume by itself
+    paused_by: str = ""  # our mark in its metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,3 +356,4 @@ class Hint:
     payment: str = ""  # the PaymentIntent or charge it is about, where the event says so
     at: int = 0  # when the object was created: where to look for it in a list
     invoice: str = ""
+    key: str = ""  # the idempotency key of the request that caused it

@@ -306,7 +306,7 @@ class Carrier:
 def held_skip(stored: Stored, hold: Hold) -> Skip:
     """Return the held item of an intent that stopped."""
     about = {"says": stored.says}
-    for name in ("doc_entry", "doc_num", "card_code", "payment", "invoice", "payout"):
+    for name in ("doc_entry", "doc_num", "card_code", "payment", "invoice", "payout", "customer"):
         value = getattr(stored.command, name, None)
         if value is not None:
             about[name] = value

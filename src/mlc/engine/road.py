@@ -241,7 +241,7 @@ def cut(plan: Plan, limit: int) -> Plan:
 
 _IN_SAP = {
     *("post-payment", "reconcile-payout", "payout-line", "settle", "bounce", "match", "tax", "parked", "paid-twice"),
-    *("link-customer", "note-mandate", "reversed", "refund", "dispute", "returned"),
+    *("link-customer", "note-mandate", "reversed", "refund", "dispute", "returned", "update-partner", "create-partner"),
 }  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def target(name: str) -> str:
 
 def _item(stored: Stored, state: str, reason: str, text: str, receipt: Any = None, *, news: bool = True) -> Item:
     command = stored.command
-    keys_ = ("doc_num", "doc_entry", "card_code", "payment", "payout")
+    keys_ = ("doc_num", "doc_entry", "card_code", "payment", "payout", "customer")
     about = {key: getattr(command, key) for key in keys_ if hasattr(command, key)}
     return Item(
         stored.name, target(stored.name), type(command).__name__, state, stored.says or keys.thing_of(stored.name), reason, text,

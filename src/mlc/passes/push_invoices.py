@@ -233,7 +233,7 @@ class PushInvoices:
                 for entry, one in ((entry, facts.invoices[entry]) for entry in fresh if entry in facts.invoices)
                 if (payment := self._named.get(("doc_entry", entry)) or self._named.get(("doc_num", one.doc_num)))
             }
-        known = scene.journal.links.many("customer", cards)
+        known = customers.linked(scene, cards)
         if not self._customers_read and len(known) < len(set(cards)):
             for plan in customers.read_new_customers(scene):
                 scene.journal.accept(plan, NAME)  # what was read, no promise: a dry run may note it too

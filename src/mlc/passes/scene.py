@@ -41,6 +41,18 @@ class DebitRules:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerRules:
+    """What the configuration says about customers at Stripe."""
+
+    owners: Mapping[str, str] = field(default_factory=dict)  # contact field -> merge | sap | stripe
+    create_in_sap: bool = False
+    prefix: str = "ST"
+    group: int | None = None
+    hold_field: str = ""  # a user field of the business partner that says credit hold; "" = Frozen
+    pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the configuration says about a tenant's documents and money."""
 
@@ -62,6 +74,7 @@ class Rules:
     credit_rest: str = "leave"  # what becomes of a credit memo's part that Stripe has collected already
     also_with_mandate: bool = False
     debits: DebitRules | None = None
+    customers: CustomerRules = CustomerRules()
 
     def iso(self, code: str) -> str | None:
         """Return the ISO code of SAP's own currency code, None where nobody said."""

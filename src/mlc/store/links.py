@@ -111,6 +111,15 @@ class Links:
         query = "SELECT count(*) FROM links WHERE book=? AND kind=?"
         return int(self._database.connection.execute(query, (self._book, kind)).fetchone()[0])
 
+    def asked_of(self, card_code: str) -> list[Mark]:
+        """Return the pushed invoices of a partner that can still be paid at Stripe."""
+        rows = self._database.connection.execute(
+            "SELECT * FROM links WHERE book=? AND kind='invoice' AND state='open' AND json_extract(data, '$.card_code') = ?"
+            " ORDER BY number",
+            (self._book, card_code),
+        )
+        return [_mark(row) for row in rows.fetchall()]
+
     def parts_on(self, doc_entry: int) -> list[Mark]:
         """Return the parts of payouts' entries that stand on a document."""
         rows = self._database.connection.execute(

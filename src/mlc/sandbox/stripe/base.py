@@ -19,6 +19,7 @@ from .table import Table, Thing
 
 PREFIXES = {
     "customer": "cus",
+    "subscription": "sub",
     "invoice": "in",
     "invoiceitem": "ii",
     "invoice_payment": "inpay",
@@ -38,6 +39,7 @@ PREFIXES = {
 }
 INDEXED: dict[str, tuple[str, ...]] = {
     "customer": ("email",),
+    "subscription": ("customer",),
     "invoice": ("customer",),
     "invoiceitem": ("customer", "invoice"),
     "invoice_payment": ("invoice", "_intent", "_record"),

@@ -195,6 +195,7 @@ def _customer_writes() -> Iterator[Endpoint]:
     kind = "customer_balance_transaction"
     yield _post("customers", "customer", lambda a, p, _: a.create_customer(p), create)
     yield _post("customers/{id}", "customer", lambda a, p, i: a.update_customer(i[0], p), given.CUSTOMER)
+    yield _post("subscriptions/{id}", "subscription", lambda a, p, i: a.update_subscription(i[0], p), given.SUBSCRIPTION)
     yield Endpoint("DELETE", "/v1/customers/{id}", "customer", lambda a, _, i: a.delete_customer(i[0]), {})
     yield _post(path, kind, lambda a, p, i: a.create_balance_entry(i[0], p), entry, "amount", "currency")
 

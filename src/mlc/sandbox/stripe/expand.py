@@ -16,6 +16,7 @@ MOVED = ("charge", "refund", "dispute", "payout", "topup")
 # kind -> property -> (what it is, the kinds behind it); a hash has a row of its own
 GRAPH: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "customer": {"default_source": (REFERENCE, ()), "invoice_credit_balance": (EXTRA, ()), "tax_ids": (LIST, ())},
+    "subscription": {"customer": (REFERENCE, ("customer",)), "latest_invoice": (REFERENCE, ("invoice",))},
     "invoice": {
         "customer": (REFERENCE, ("customer",)),
         "payments": (LIST, ("invoice_payment",)),

@@ -111,6 +111,12 @@ CUSTOMER: Fields = {
     "individual_name": text(150),
     "invoice_settings": group({"custom_fields": CUSTOM_FIELDS, "default_payment_method": text(255), "footer": text(5000)}),
 }
+SUBSCRIPTION: Fields = {
+    "metadata": metadata,
+    "pause_collection": group(
+        {"behavior": choice("keep_as_draft", "mark_uncollectible", "void"), "resumes_at": STAMP}, "behavior", unset=True
+    ),
+}
 TAX_ID = listing(group({"type": text(40), "value": text(255)}, "type", "value"), 5)
 INVOICE_UPDATE: Fields = {
     "auto_advance": boolean,

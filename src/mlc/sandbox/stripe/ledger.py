@@ -7,15 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 from .base import DAY
-from .customers import Customers
 from .errors import Refusal
 from .money import exchange, fee_of
+from .subscriptions import Subscriptions
 from .table import Thing
 
 RESERVE = "risk_reserved_funds"
 
 
-class Ledger(Customers):
+class Ledger(Subscriptions):
     """What can be done with balance transactions."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

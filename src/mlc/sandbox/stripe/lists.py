@@ -47,6 +47,13 @@ def _payment(_: Account, thing: Thing, value: dict[str, Any]) -> bool:
     return bool(found["type"] == value["type"]) and value.get(value["type"], found[found["type"]]) == found[found["type"]]
 
 
+def _lives(books: Account, thing: Thing, value: str) -> bool:
+    """Tell whether a subscription is of the status asked for; `ended` is two of them, and no status at all means: not canceled."""
+    status = books.of(thing, "status")
+    return value == "all" or status in {"ended": ("canceled", "incomplete_expired"), "": LIVING}.get(value, (value,))
+
+
+LIVING = ("active", "incomplete", "past_due", "paused", "trialing", "unpaid", "incomplete_expired")
 PAYMENT = group(
     {"type": choice("payment_intent", "payment_record"), "payment_intent": ident(), "payment_record": ident()}, "type"
 )
@@ -69,6 +76,30 @@ LISTS: dict[str, Listing] = {
             "due_date": _within("due_date"),
             "subscription": _is("_subscription"),
         },
+        CUSTOMER_OF,
+    ),
+    "subscriptions": Listing(
+        "subscription",
+        {
+            "customer": ident(),
+            "status": choice(
+                *(
+                    "active",
+                    "all",
+                    "canceled",
+                    "ended",
+                    "incomplete",
+                    "incomplete_expired",
+                    "past_due",
+                    "paused",
+                    "trialing",
+                    "unpaid",
+                )
+            ),
+            "collection_method": choice("charge_automatically", "send_invoice"),
+        },
+        CUSTOMER_OF,
+        {"status": _lives, "collection_method": _is("collection_method")},
         CUSTOMER_OF,
     ),
     "invoiceitems": Listing(
@@ -176,6 +207,8 @@ def list_objects(account: Account, name: str, params: dict[str, Any]) -> dict[st
             given["types"] = fnmatch.filter(table.values("type"), given.pop("type"))
         low = account.now() - 30 * 86400 + 1
         created = Span(max(low, (created.low if created else None) or low), created.high if created else None)
+    if spec.kind == "subscription":
+        given.setdefault("status", "")
     if spec.kind == "balance_transaction":
         account.list_movements(given)
     if "payment" in given:

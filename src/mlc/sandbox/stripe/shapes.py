@@ -40,6 +40,27 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         preferred_locales=[],
         tax_exempt="none",
     ),
+    "subscription": _with(
+        """application application_fee_percent billing_cycle_anchor_config billing_thresholds cancel_at canceled_at customer_account
+        days_until_due default_payment_method default_source description ended_at latest_invoice
+        next_pending_invoice_item_invoice on_behalf_of pause_collection pending_invoice_item_interval pending_setup_intent
+        pending_update schedule test_clock transfer_data trial_end trial_start""",
+        automatic_tax={"disabled_reason": None, "enabled": False, "liability": None},
+        billing_mode={"type": "classic", "flexible": None},
+        billing_schedules=[],
+        cancel_at_period_end=False,
+        cancellation_details=_with("comment feedback reason"),
+        collection_method="charge_automatically",
+        default_tax_rates=[],
+        discounts=[],
+        invoice_settings={"account_tax_ids": None, "issuer": {"type": "self"}, **_with("custom_fields description footer")},
+        livemode=False,
+        managed_payments={"enabled": False},
+        metadata={},
+        payment_settings=_with("payment_method_options payment_method_types save_default_payment_method"),
+        status="active",
+        trial_settings={"end_behavior": {"missing_payment_method": "create_invoice"}},
+    ),
     "invoice": _with(
         """account_name account_tax_ids application automatically_finalizes_at custom_fields customer_account
         customer_address customer_email customer_name customer_phone customer_shipping default_payment_method
@@ -306,7 +327,29 @@ def _event(books: Books, thing: Thing, body: dict[str, Any]) -> None:
     body["data"] = {"object": inner} | ({"previous_attributes": thing["_before"]} if "_before" in thing else {})
 
 
+def _subscription(_: Books, thing: Thing, body: dict[str, Any]) -> None:
+    """Complete a subscription as it is answered: its one item and the dates that follow from its beginning."""
+    ident, start = thing["id"], thing["created"]
+    seed = scramble(ident, 23)
+    recurring = {"interval": "month", "interval_count": 1, "meter": None, "usage_type": "licensed", "trial_period_days": None}
+    price = {
+        "active": True, "billing_scheme": "per_unit", "created": start, "currency": thing["currency"], "custom_unit_amount": None,
+        "id": f"price_1{seed}", "livemode": body["livemode"], "lookup_key": None, "metadata": {}, "nickname": None, "object": "price",
+        "product": f"prod_{seed[:14]}", "recurring": recurring, "tax_behavior": "unspecified", "tiers_mode": None,
+        "transform_quantity": None, "type": "recurring", "unit_amount": thing["_amount"], "unit_amount_decimal": str(thing["_amount"]),
+    }  # fmt: skip
+    item = {
+        "created": start, "discounts": [], "id": f"si_{seed[:14]}", "metadata": {}, "object": "subscription_item", "price": price,
+        "quantity": 1, "subscription": ident, "tax_rates": [], "current_period_start": start,
+        "current_period_end": start + 30 * 86400, "billing_thresholds": None,
+    }  # fmt: skip
+    url = f"/v1/subscription_items?subscription={ident}"
+    body["items"] = {"object": "list", "data": [item], "has_more": False, "url": url}
+    body["billing_cycle_anchor"] = body["start_date"] = start
+
+
 _SPECIAL: dict[str, Any] = {
+    "subscription": _subscription,
     "invoice": _invoice,
     "invoiceitem": _item,
     "payment_intent": _intent,

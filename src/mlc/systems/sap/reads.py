@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -116,11 +117,32 @@ class SapReads:
         rows = self.bulk("BusinessPartners", wire.PARTNER, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
         return {one.card_code: one for one in map(wire.partner, rows)}
 
-    def changed_partners(self, since: date) -> Iterator[list[Partner]]:
-        """Yield pages of customers changed on or after a day."""
-        where = f"CardType eq 'cCustomer' and UpdateDate ge {odata.literal(since)}"
-        for page in self.system.pages("BusinessPartners", wire.PARTNER, where, key="CardCode", page=_SMALL_ROWS):
-            yield [wire.partner(row) for row in page]
+    def owing_partners(self, codes: Iterable[str], hold_field: str = "") -> dict[str, Partner]:
+        """Return CardCode -> business partner with what it owes and whether it is on hold.
+
+        Raises ConfigError where SAP has no such user field.
+        """
+        with _known_field(hold_field):
+            rows = self.bulk("BusinessPartners", _owing(hold_field), "CardCode", list(dict.fromkeys(codes)), key="CardCode")
+            return {one.card_code: one for one in map(wire.partner, rows)}
+
+    def stirring_partners(self, since: date | None, hold_field: str = "") -> Iterator[list[Partner]]:
+        """Yield pages of customers that were changed on or after a day, owe something, or are frozen."""
+        changed = f"UpdateDate ge {odata.literal(since)} or " if since is not None else ""
+        where = f"CardType eq 'cCustomer' and ({changed}CurrentAccountBalance ne 0 or Frozen eq 'tYES')"
+        with _known_field(hold_field):
+            for page in self.system.pages("BusinessPartners", _owing(hold_field), where, key="CardCode", page=_SMALL_ROWS):
+                yield [wire.partner(row) for row in page]
+
+    def overdue_of(self, codes: Iterable[str], day: date) -> dict[str, Decimal]:
+        """Return CardCode -> what is open on invoices that were due before a day."""
+        found: dict[str, Decimal] = {}
+        extra = f"DocumentStatus eq 'bost_Open' and DocDueDate lt {odata.literal(day)}"
+        for row in self.bulk("Invoices", wire.INVOICE, "CardCode", list(dict.fromkeys(codes)), extra=extra):
+            one = wire.invoice(row)
+            if not one.cancelled:
+                found[one.card_code] = found.get(one.card_code, Decimal(0)) + one.balance
+        return found
 
     def partners_by_email(self, emails: Iterable[str]) -> list[Partner]:
         """Return the customers that have one of these e-mail addresses."""
@@ -359,6 +381,23 @@ class SapReads:
         where = f"{field} eq {odata.literal(value)}"
         for page in self.system.pages(entity, f"{key},{field}", where, key=key):
             yield from (int(row[key]) for row in page)
+
+
+def _owing(hold_field: str) -> str:
+    return f"{wire.PARTNER_OWING},{hold_field}" if hold_field else wire.PARTNER_OWING
+
+
+@contextmanager
+def _known_field(hold_field: str) -> Iterator[None]:
+    try:
+        yield
+    except SapRefusedError as refused:
+        if hold_field and refused.error.code in (-1000, 201):
+            raise ConfigError(
+                f"SAP does not know {hold_field} on business partners: {refused.error.text}",
+                hint="correct stripe.customers.hold_field: it names a user field of table OCRD",
+            ) from refused
+        raise
 
 
 _PROOF_HINT = (

@@ -30,6 +30,7 @@ INVOICE = (
 INVOICE_WHOLE = INVOICE + ",NumAtCard,WTAmount,RoundingDiffAmount,TransNum,DocumentInstallments,DocumentLines"
 INVOICE_DEBT = INVOICE + ",DocTotalFc,PaidToDateFC,TransNum"
 PARTNER = "CardCode,CardName,EmailAddress,Phone1,Address,City,ZipCode,Country,Currency"
+PARTNER_OWING = PARTNER + ",CurrentAccountBalance,Frozen"
 RECEIPT = (
     "DocEntry,DocNum,CardCode,DocDate,DocCurrency,TransferSum,CashSum,TransferReference,Cancelled,PaymentInvoices,PaymentChecks,"
     "PaymentCreditCards"
@@ -130,6 +131,8 @@ def partner(row: dict[str, Any]) -> Partner:
         currency=row.get("Currency") or "",
         control=row.get("DebitorAccount") or "",
         fields=tuple((name, str(value)) for name, value in row.items() if name.startswith("U_") and value),
+        balance=optional(row, "CurrentAccountBalance"),
+        frozen=row.get("Frozen") == "tYES",
     )
 
 

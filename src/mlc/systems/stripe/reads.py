@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlc.core.deposits import StripePayout
-from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
+from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.client import ForbiddenError, StripeSystem
 
@@ -19,6 +19,8 @@ EVENT_TYPES = (
     "refund.failed", "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
     "charge.dispute.closed",
 )  # fmt: skip
+CUSTOMER_EVENTS = ("customer.created", "customer.updated", "customer.deleted")
+SUBSCRIPTION_EVENTS = ("customer.subscription.created", "customer.subscription.updated")
 _WHOLE_PAYMENT = "latest_charge.balance_transaction"
 
 
@@ -58,12 +60,23 @@ class StripeReads:
         body = self.system.find(f"/v1/customers/{customer_id}")
         return wire.customer(body) if body else None
 
+    def subscriptions_of(self, customer_id: str) -> list[Subscription]:
+        """Return a customer's subscriptions that have not ended."""
+        rows = (row for page in self.system.pages("/v1/subscriptions", {"customer": customer_id}) for row in page)
+        return [wire.subscription(row) for row in rows]
+
     # --- events -----------------------------------------------------------------------------------------------------
 
     def events_since(self, created: int) -> Iterator[list[Hint]]:
         """Yield pages of hints created at or after a moment, newest first. Stripe keeps events for 30 days."""
         for page in self.system.pages("/v1/events", {"types": list(EVENT_TYPES), "created": {"gte": created}}):
             yield [hint_of(row) for row in page]
+
+    def customer_events_since(self, created: int, *, subscriptions: bool = False) -> Iterator[list[Hint]]:
+        """Yield pages of hints that a customer (or a subscription of one) is new, changed or gone, newest first."""
+        types = [*CUSTOMER_EVENTS, *(SUBSCRIPTION_EVENTS if subscriptions else ())]
+        for page in self.system.pages("/v1/events", {"types": types, "created": {"gte": created}}):
+            yield [_customer_hint(row) for row in page]
 
     def event(self, event_id: str) -> Hint | None:
         """Return one event as a hint, None where Stripe does not keep it (any more)."""
@@ -225,6 +238,18 @@ def hint_of(row: dict[str, Any]) -> Hint:
     body: dict[str, Any] = inner if isinstance(inner, dict) else row.get("related_object") or {}
     kind = str(body.get("object") or row.get("type", "").removeprefix("v1.").split(".")[0])
     return _hint(str(row.get("id") or ""), kind, body, int(row.get("created") or 0), str(row.get("type") or ""))
+
+
+def _customer_hint(row: dict[str, Any]) -> Hint:
+    """Read an event as a hint about a customer; `id` is the customer's, also where the event is about its subscription."""
+    data = row.get("data") or {}
+    inner = data.get("object")
+    body: dict[str, Any] = inner if isinstance(inner, dict) else row.get("related_object") or {}
+    type_ = str(row.get("type") or "")
+    ident = wire.id_of(body.get("customer")) if ".subscription." in type_ else str(body.get("id") or "")
+    kind = "subscription" if ".subscription." in type_ else "customer"
+    key = str((row.get("request") or {}).get("idempotency_key") or "")
+    return Hint(str(row.get("id") or ""), type_, int(row.get("created") or 0), kind, ident, key=key)
 
 
 def _hint(event: str, kind: str, body: dict[str, Any], created: int, type_: str = "") -> Hint:

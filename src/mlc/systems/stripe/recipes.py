@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
-from mlc.core.commands import (
-    DropDraft,
-    EnsureCustomer,
-    PushInvoice,
-    UpdateCustomer,
-)  # fmt: skip
+from mlc.core.commands import DropDraft, PushInvoice
 from mlc.core.errors import UnreachableError
-from mlc.core.facts import Partner
 from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Mark, Receipt, Recipe, Refusal, Refused
 from mlc.core.money import Money, MoneyError, from_decimal, from_stripe, to_stripe
 from mlc.systems.stripe import wire
@@ -42,87 +36,6 @@ class Moment:
         return self.clock()
 
 
-# --- customers --------------------------------------------------------------------------------------------------------
-
-
-def ensure_customer(command: EnsureCustomer, moment: Moment) -> Recipe:
-    """Link an existing customer, or create one."""
-    if command.link:
-        return (yield from _link(command))
-    find = lambda: _find_customer(command, moment)  # noqa: E731 - a bound look-up, used once
-    body = {**customer_fields(command.partner), "metadata": _customer_metadata(command)}
-    reply = yield Call("create", _SYSTEM, "POST", "/v1/customers", body, write=True, find=find)
-    if isinstance(reply, Refusal):
-        return Refused(reply.code, reply.text)
-    return _linked(command, wire.need(reply.body, "id"))
-
-
-def _link(command: EnsureCustomer) -> Recipe:
-    path = f"/v1/customers/{command.link}"
-    now = yield Call("look", _SYSTEM, "GET", path)
-    if isinstance(now, Refusal) or now.body.get("deleted"):
-        return Hold("no_customer", f"the Stripe customer {command.link} found for {command.partner.card_code} is gone")
-    found = wire.customer(now.body)
-    if found.card_code and (found.card_code != command.partner.card_code or found.company not in ("", command.company)):
-        return Hold("conflict", f"the Stripe customer {found.id} belongs to {found.card_code} of {found.company}")
-    if not found.card_code and command.email_then and found.email.lower() != command.email_then.lower():
-        return Hold("conflict", f"the Stripe customer {found.id} no longer has the e-mail by which it was found")
-    body = {**customer_fields(command.partner), "metadata": _customer_metadata(command)}  # contact data follow SAP
-    reply = yield Call("link", _SYSTEM, "POST", path, body, write=True)
-    if isinstance(reply, Refusal):
-        return Refused(reply.code, reply.text)
-    return _linked(command, command.link)
-
-
-def update_customer(command: UpdateCustomer, moment: Moment) -> Recipe:
-    """Bring a customer's contact data to what SAP holds."""
-    body = {**customer_fields(command.partner), **dict.fromkeys(command.unset, "")}
-    reply = yield Call("update", _SYSTEM, "POST", f"/v1/customers/{command.customer}", body, write=True)
-    if isinstance(reply, Refusal):
-        return Refused(reply.code, reply.text)
-    mark = Mark(
-        "customer",
-        command.card_code,
-        command.customer,
-        "linked",
-        {"fields": customer_fields(command.partner), "at": moment.now},
-    )
-    return Done(Receipt(_SYSTEM, "Customer", command.customer), (mark,))
-
-
-def customer_fields(partner: Partner) -> dict[str, Any]:
-    """Return a partner as Stripe takes a customer, cut to Stripe's lengths; an empty text unsets."""
-    address = {
-        "line1": partner.street[:5000], "city": partner.city[:5000], "postal_code": partner.zip_code[:5000],
-        "country": partner.country if len(partner.country) == 2 else "",
-    }  # fmt: skip
-    fields = {"name": partner.name[:256] or partner.card_code, "email": partner.email[:512], "phone": partner.phone[:20]}
-    filled = {name: text for name, text in address.items() if text}
-    return {**{name: text for name, text in fields.items() if text}, **({"address": filled} if filled else {})}
-
-
-def _customer_metadata(command: EnsureCustomer) -> dict[str, str]:
-    return {"sap_company": command.company, "sap_card_code": command.partner.card_code, "mlc_key": command.key}
-
-
-def _linked(command: EnsureCustomer, customer: str) -> Done:
-    data = {"fields": customer_fields(command.partner), "email": command.partner.email}
-    return Done(
-        Receipt(_SYSTEM, "Customer", customer), (Mark("customer", command.partner.card_code, customer, "linked", data),)
-    )
-
-
-def _find_customer(command: EnsureCustomer, moment: Moment) -> Finder:
-    where: dict[str, Any] = (
-        {"email": command.partner.email}
-        if command.partner.email
-        else {"created": {"gte": int(min(moment.promised, moment.now)) - 86400}}
-    )
-    rows = yield from listed("/v1/customers", where)
-    wanted = (command.company, command.partner.card_code)
-    return next((row for row in rows if (wire.customer(row).company, wire.customer(row).card_code) == wanted), None)
-
-
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +45,11 @@ def push_invoice(command: PushInvoice, customer: str, moment: Moment) -> Recipe:
     find = lambda: _find_invoice(customer, key, command, moment)  # noqa: E731 - a bound look-up, used once
     created = yield Call("create", _SYSTEM, "POST", "/v1/invoices", _draft(command, customer, key), write=True, find=find)
     if isinstance(created, Refusal):
+        if created.code == "resource_missing" and customer in created.text:
+            text = (
+                f"the Stripe customer {customer} of {command.card_code} is gone: the next sync-customers finds or makes another"
+            )
+            return Hold("gone_from_stripe", text)
         return Refused(created.code, created.text)
     invoice_id = wire.need(created.body, "id")
     path = f"/v1/invoices/{invoice_id}"

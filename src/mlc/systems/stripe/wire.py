@@ -7,8 +7,10 @@ from typing import Any
 
 from mlc.core.deposits import StripePayout
 from mlc.core.errors import UnexpectedAnswerError
-from mlc.core.facts import Movement, Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal
+from mlc.core.facts import Movement, Origin, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
 from mlc.core.money import Money, from_stripe
+
+FIGURES = ("sap_open_balance", "sap_overdue", "sap_currency", "sap_on_hold")
 
 
 def need(body: dict[str, Any], name: str) -> Any:
@@ -198,10 +200,21 @@ def customer(body: dict[str, Any]) -> ProcessorCustomer:
     """Read a customer."""
     address = body.get("address") or {}
     data = body.get("metadata") or {}
-    street = "\n".join(part for part in (address.get("line1"), address.get("line2")) if part)
+    street = ", ".join(part for part in (address.get("line1"), address.get("line2")) if part)
     return ProcessorCustomer(
         id=need(body, "id"), name=body.get("name") or "", email=body.get("email") or "", phone=body.get("phone") or "", street=street,
         city=address.get("city") or "", zip_code=address.get("postal_code") or "", country=address.get("country") or "",
         company=data.get("sap_company", ""), card_code=data.get("sap_card_code", ""), created=int(body.get("created") or 0),
-        balance=int(body.get("balance") or 0), deleted=bool(body.get("deleted")),
+        balance=int(body.get("balance") or 0), deleted=bool(body.get("deleted")), province=address.get("state") or "",
+        figures=tuple((name, data[name]) for name in FIGURES if name in data),
+    )  # fmt: skip
+
+
+def subscription(body: dict[str, Any]) -> Subscription:
+    """Read a subscription."""
+    pause = body.get("pause_collection") or {}
+    return Subscription(
+        id=need(body, "id"), customer=id_of(body.get("customer")), status=body.get("status") or "",
+        paused=pause.get("behavior") or "", resumes=pause.get("resumes_at") is not None,
+        paused_by=(body.get("metadata") or {}).get("mlc_paused", ""),
     )  # fmt: skip
