@@ -14,6 +14,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+pytest.register_assert_rewrite("published", "ledgers")
+
 from harness import Company
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"

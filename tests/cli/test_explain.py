@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 from desk import Desk, Said
 
 from harness import Company
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "systems"))
 from published import STRIPE, SapEar, StripeEar
 
 LINK = "https://invoice.stripe.com/i/"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +14,6 @@ from test_commands_payouts import DebitDesk
 
 from harness import TODAY
 from mlc.core.intents import Mark, Plan
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "systems"))
 from published import STRIPE, SapEar, StripeEar
 
 MONTH = 30 * 86400

@@ -26,7 +26,7 @@ MASKS = [
     (r"127\.0\.0\.1:\d{2,5}", "127.0.0.1:<port>"),
     (r"20\d\d-\d\d-\d\d( \d\d:\d\d)?", "<day>"),
     (r"\d+\.\d seconds", "<n> seconds"),
-    (r"\b((?:pi|in|cus|ch)_)[A-Za-z0-9]{6,}", r"\1<id>"),
+    (r"\b((?:pi|in|cus|ch|re|du|po)_)[A-Za-z0-9]{6,}", r"\1<id>"),
     (r"[ \t]+$", ""),
 ]
 

@@ -23,7 +23,8 @@ def show_money_back(session: Session, world: World, path: Path, run: Callable[..
 
     say, account = session.voice.say, world.stripe.account
     say("\n10. At Stripe a customer gets money back, another disputes a payment, and the rest is paid out:", "bold")
-    paid = [one["id"] for one in account.all("payment_intent") if one["status"] == "succeeded" and one["amount"] > 10000]
+    amounts = {one["id"]: one["amount"] for one in account.all("payment_intent") if one["status"] == "succeeded"}
+    paid = sorted(amounts, key=lambda one: -amounts[one])
     account.refund(paid[0], 2000)
     say(f"   20.00 of {paid[0]} are refunded")
     account.dispute(paid[1])

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from mlc.sandbox.kit import Request, Response
 
-WIRE = Path(__file__).resolve().parents[3] / "shared" / "wire"
+WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 STRIPE = WIRE / "stripe" / "schemas-2026-10-28.endive.json"
 SAP = WIRE / "sap" / "entities.json"
 _WORDS = frozenset({"and", "or", "eq", "ne", "gt", "ge", "lt", "le", "not", "startswith", "endswith", "contains", "null"})
