@@ -14,9 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest.register_assert_rewrite("published", "ledgers")
-
 from harness import Company
+
+pytest.register_assert_rewrite("published", "ledgers")
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 
