@@ -12,29 +12,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
 
 from mlc.core import billing
 from mlc.core.commands import DropDraft, PushInvoice, PushLine
-from mlc.core.facts import CreditMemo, Installment, Invoice, ProcessorInvoice, Receipt
+from mlc.core.facts import CreditMemo, Installment, Invoice, Receipt
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.core.matching import total_text
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.passes import credits as credits_
-from mlc.passes import customers, debit_news, debtors, installments, later_life
+from mlc.passes import customers, debit_news, debtors, installments, later_life, stripe_side
 from mlc.passes.credits import CreditFacts
 from mlc.passes.customers import CustomerFacts
 from mlc.passes.later_life import LifeFacts
 from mlc.passes.scene import Scene
+from mlc.passes.stripe_side import SideFacts
 from mlc.store.held import Held
 
 NAME = "push-invoices"
-_CURSOR = "stripe/invoices"
-_LISTING = "stripe/invoices-listing"
 _SCANNED = "sap/invoices-scanned"
 _CHANGED = "sap/invoices-changed"
-_OVERLAP = 3600
 _RESCAN = 3600.0
 _LOOK_AGAIN = 6 * 3600.0
 
@@ -61,11 +58,10 @@ class PushFacts:
     plans: dict[int, tuple[Installment, ...]] = field(default_factory=dict)  # of invoices with several installments
     seen: int = 0
     cursors: dict[str, str] = field(default_factory=dict)
-    adopt: list[ProcessorInvoice] = field(default_factory=list)
     ready: Plan | None = None
 
 
-Facts = PushFacts | CreditFacts
+Facts = PushFacts | CreditFacts | SideFacts
 
 
 class PushInvoices:
@@ -91,7 +87,7 @@ class PushInvoices:
         if scene.organisation is not None:
             debit_news.catch_up(scene, NAME)
             self._named = debtors.named_invoices(scene)
-        yield from self._stripe_side()
+        yield from stripe_side.gather(scene)
         if self._only is not None:
             self._read_waiting()
             yield self._facts(scene.sap.invoices(self._only), [])
@@ -116,33 +112,6 @@ class PushInvoices:
         for held in self.scene.journal.held.all(pass_=NAME, dismissed=True):
             if str(held.about.get("doc_entry", "")).isdigit():
                 self._waiting.setdefault(int(held.about["doc_entry"]), []).append(held)
-
-    def _stripe_side(self) -> Iterator[PushFacts]:
-        """Ask Stripe which of our invoices it holds that the journal does not know: a state file may be new, or older."""
-        scene = self.scene
-        cursor = scene.journal.cursor(_CURSOR)
-        whole = (
-            cursor is None or scene.journal.cursor(_LISTING) == "open"
-        )  # an earlier listing broke off: what it noted proves nothing
-        newest = int(cursor or 0)
-        since = newest - _OVERLAP if cursor else scene.start_moment(margin_days=92)
-        for page in scene.stripe.invoices_since(since):
-            newest = max([newest, *(one.created for one in page)])
-            known = scene.journal.links.by_other("invoice", [one.id for one in page])
-            foreign = sum(1 for one in page if one.origin.company and one.origin.company != scene.rules.company)
-            ours = [one for one in page if one.origin.company == scene.rules.company and one.origin.doc_entry is not None]
-            new = [one for one in ours if one.id not in known and not self._is_ours_in_work(one)]
-            links = scene.journal.links.many("invoice", [str(one.origin.doc_entry) for one in new])
-            yield PushFacts(adopt=new, links=links, seen=foreign, cursors={_LISTING: "open"})
-            if not whole and not new and all(one.id in known for one in ours) and ours:
-                break
-        yield PushFacts(cursors={_CURSOR: str(newest), _LISTING: "done"})
-
-    def _is_ours_in_work(self, one: ProcessorInvoice) -> bool:
-        """Tell whether an open intent of ours made this invoice and is not through with it: it will finish by itself."""
-        turn = f"/{one.origin.installment}" if one.origin.installment else ""
-        stored = self.scene.journal.find(self.scene.name("push-invoice", f"{one.origin.doc_entry}{turn}"))
-        return stored is not None and stored.state == "open" and self.scene.journal.effect(stored, "create") is not None
 
     def _changed(self) -> Iterator[PushFacts]:
         """Once an hour also look at what is closed and was changed: closed with a balance is still owed."""
@@ -263,9 +232,9 @@ class PushInvoices:
         """Turn one page into a plan."""
         if isinstance(facts, CreditFacts):
             return credits_.decide(self.scene, facts)
+        if isinstance(facts, SideFacts):
+            return stripe_side.decide(self.scene, facts)
         plan = Plan(seen=facts.seen, cursors=dict(facts.cursors))
-        for found in facts.adopt:
-            self._adopt(found, facts, plan)
         for mark in facts.gone:
             name = self.scene.name("push-invoice", mark.key)
             text = f"invoice {mark.data.get('doc_num')} was pushed as {mark.other}, and SAP no longer knows it"
@@ -281,31 +250,6 @@ class PushInvoices:
             else:
                 self._decide_new(one, link, facts, plan)
         return plan
-
-    def _adopt(self, found: ProcessorInvoice, facts: PushFacts, plan: Plan) -> None:
-        """Take over an invoice that Stripe holds under our numbers and the journal does not know."""
-        entry = str(found.origin.doc_entry)
-        known = facts.links.get(entry)
-        earlier = next((mark for mark in reversed(plan.marks) if mark.kind == "invoice" and mark.key == entry), known)
-        rank = {"open": 4, "paid": 4, "uncollectible": 3, "void": 2, "draft": 1, "": 0}
-        turn = int(earlier.data.get("installment") or 0) if earlier is not None else 0
-        if turn and found.origin.installment and turn != found.origin.installment:
-            if turn > found.origin.installment:
-                return  # an earlier installment, which had its turn
-        elif earlier is not None and rank.get(earlier.state, 0) >= rank.get(found.status, 0):
-            if found.status in ("open", "paid") and earlier.other != found.id:
-                both = f"{earlier.other} and {found.id}"
-                text = f"Stripe holds two invoices for document {found.origin.doc_num}: {both}; void one, then dismiss this"
-                about = {"doc_entry": int(entry), "invoice": found.id}
-                plan.skips.append(Skip(self.scene.name("push-invoice", f"{entry}-{found.id}"), "conflict", text, about=about))
-            return
-        data = {
-            "doc_num": found.origin.doc_num, "card_code": found.origin.card_code, "pushed": found.due.minor,
-            "expected": found.remaining.minor, "doc_total": found.origin.doc_total, "currency": found.due.currency,
-            "number": found.number, "explained": _reduced_before(found), "installment": found.origin.installment,
-        }  # fmt: skip
-        plan.marks.append(Mark("invoice", entry, found.id, found.status, data))
-        plan.notes.append((self.scene.name("push-invoice", entry), f"found at Stripe: {found.id} ({found.status})"))
 
     def _decide_pushed(self, one: Invoice, link: Mark, facts: PushFacts, plan: Plan) -> None:
         life = facts.lives.get(one.doc_entry)
@@ -424,11 +368,3 @@ class PushInvoices:
         )  # fmt: skip
         says = f"push invoice {one.doc_num} of {one.card_code}"
         return Intent(name, command, self._lane(one), asked, says, anew=self._insist)
-
-
-def _reduced_before(found: ProcessorInvoice) -> int | None:
-    """Return what was taken off an invoice before it was pushed: its document's total less what Stripe asked for."""
-    try:
-        return from_decimal(Decimal(found.origin.doc_total), found.total.currency).minor - found.total.minor
-    except (MoneyError, InvalidOperation):
-        return None
