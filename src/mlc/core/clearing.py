@@ -118,7 +118,7 @@ class Pair:
     kind: str  # payment | reversal | payout | return
     moved: int | None
     booked: int | None
-    fees: int = 0  # of a payout that is booked: what its entry carried
+    fees: int = 0  # of a payout, or a returned debit, that is booked: what its entry carried of the fees
     at: int = 0
     status: str = ""
     reason: str = ""  # why it is not booked, where the journal or SAP says so
@@ -263,7 +263,9 @@ class _Desk:
         """Take one pair: equal sides need no word, others a reason."""
         kind = KINDS[one.kind]
         if one.booked is not None:
-            self.proof.booked[kind] += one.booked
+            own = one.fees if one.kind != PAYOUT else 0  # a returned debit's entry carries its fee itself
+            self.proof.booked[kind] += one.booked - own
+            self.fees += own
             self._booked(one, kind, one.booked)
         elif one.by_people:
             self.proof.booked["by_people"] += one.moved or 0

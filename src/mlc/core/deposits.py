@@ -14,9 +14,22 @@ from mlc.core.facts import Account, Movement
 from mlc.core.money import Money
 
 COLLECTED = frozenset({"charge", "partial_capture_reversal"})
-BACK = frozenset({"refund", "refund_failure", "dispute", "dispute_reversal", "charge_failure"})  # booked with what went back
-FEES = {"fee": "Stripe fees", "network_cost": "Network costs", "tax": "Tax on Stripe fees"}
-INSIDE = frozenset({"payout", "payout_reversal", "payout_minimum_balance_hold", "payout_minimum_balance_release"})
+BACK = frozenset({  # booked with what went back
+    "refund", "payment_refund", "refund_failure", "dispute", "dispute_reversal", "charge_failure",
+})  # fmt: skip
+FEES = {"fee": "Stripe fees", "stripe_fee": "Stripe fees", "network_cost": "Network costs", "tax": "Tax on Stripe fees"}
+INSIDE = frozenset({
+    "payout", "payout_reversal", "payout_failure", "payout_cancel", "payout_minimum_balance_hold", "payout_minimum_balance_release",
+})  # fmt: skip
+# Documented by Stripe, and neither collected nor a fee: money between clearing and somewhere else. What is not even here is held.
+ELSEWHERE = frozenset({
+    "topup", "topup_reversal", "risk_reserved_funds", "reserve_hold", "reserve_release", "reserve_transaction", "other_adjustment",
+    "adjustment", "transfer", "transfer_reversal", "contribution", "advance", "advance_funding", "anticipation_repayment",
+    "connect_collection_transfer", "connect_reserved_funds", "climate_order_purchase", "climate_order_refund", "financing_paydown",
+    "financing_paydown_reversal", "financing_payout", "financing_payout_reversal", "issuing_authorization_hold",
+    "issuing_authorization_release", "issuing_dispute", "issuing_transaction", "platform_earning", "platform_earning_refund",
+    "unreconciled_customer_funds",
+})  # fmt: skip
 _PROCESSING = "Processing fees"
 _MEMO = 50
 
@@ -56,7 +69,7 @@ class Split:
             self.collected += one.amount
             self._fee(_PROCESSING, one.fee)
             self.tax += one.tax
-        elif one.category in BACK:
+        elif one.category in BACK or (one.category == "adjustment" and one.kind == "dispute"):
             self.back += one.net
         elif one.category in FEES:
             self._fee(FEES[one.category], one.fee - one.amount)
@@ -67,6 +80,11 @@ class Split:
     def _fee(self, kind: str, minor: int) -> None:
         if minor:
             self.fees[kind] = self.fees.get(kind, 0) + minor
+
+    @property
+    def unknown(self) -> list[str]:
+        """The categories that Stripe does not document, as far as this version knows: never booked on an interpretation."""
+        return sorted(category for category, minor in self.others.items() if minor and category not in ELSEWHERE)
 
     @property
     def kept(self) -> int:

@@ -19,7 +19,7 @@ _REFUND_ON_ITS_WAY = ("pending", "requires_action")
 _REFUND_BACK = ("failed", "canceled")
 _DISPUTES = ("needs_response", "under_review", "won", "lost", "prevented")
 _WITHDRAWN = ("needs_response", "under_review", "lost")
-_TURNED = {"refund": "failed", "dispute": "won", "returned": "back"}
+_TURNED = {"refund": "failed", "dispute": "won", "returned": "again"}
 _WORDS = {"refund": "Refund", "dispute": "Disputed", "returned": "Debit returned"}
 _MEMO = 50
 _LOOSE = "customer only"  # the rule of a part that names no place because several are possible
@@ -48,7 +48,7 @@ class Wait:
     text: str
 
 
-_NOT_SAID = -1
+NOT_SAID = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def taken_from(places: Sequence[Place], back: int) -> tuple[Place, ...] | None:
         return tuple(left)
     if len(left) == 1:
         return (Place(left[0].doc_entry, left[0].doc_num, back),)
-    return (Place(_NOT_SAID, 0, back),)
+    return (Place(NOT_SAID, 0, back),)
 
 
 def left_of(places: Sequence[Place], earlier: Sequence[Part]) -> tuple[Place, ...]:
@@ -133,7 +133,7 @@ def left_of(places: Sequence[Place], earlier: Sequence[Part]) -> tuple[Place, ..
         else:
             rest[part.doc_entry] += part.amount
     if loose or any(minor < 0 for minor in rest.values()):
-        return (Place(_NOT_SAID, 0, sum(rest.values()) + loose),)
+        return (Place(NOT_SAID, 0, sum(rest.values()) + loose),)
     return tuple(Place(one.doc_entry, one.doc_num, rest[one.doc_entry]) for one in places)
 
 

@@ -63,6 +63,8 @@ class PostReader:
         facts.seen = len(read)
         facts.known = {one.name for one in scene.journal.held.all(pass_=self.name, dismissed=True)}
         candidates = [one for one in facts.payments.values() if self.counts(one)]
+        ended = [marker(one.id) for one in facts.payments.values() if one.status != "succeeded" and one.charge]
+        facts.receipts = scene.sap.receipts_by_marker(ended) if ended else {}  # a debit that came back after it was posted
         if not candidates:
             return facts
         links = scene.journal.links.many("payment", [one.id for one in candidates])
@@ -74,7 +76,7 @@ class PostReader:
             elif decision and decision.get("invoices"):
                 facts.decisions[one.id] = [int(entry) for entry in decision["invoices"]]
         markers = [marker(one.id) for one in candidates]
-        facts.receipts = scene.sap.receipts_by_marker(markers)
+        facts.receipts |= scene.sap.receipts_by_marker(markers)
         new = [one for one in candidates if not facts.receipts.get(marker(one.id)) or one.id in self.insist]
         if scene.ledger.approvals and new:
             facts.drafts = scene.sap.drafts_by_marker([marker(one.id) for one in new])

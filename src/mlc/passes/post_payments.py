@@ -188,6 +188,9 @@ class PostPayments:
 
     def _standing(self, one: Payment, name: str, facts: PostFacts, plan: Plan) -> Skip | str | None:
         """Deal with what needs no posting; None where the payment is money that must be posted."""
+        stands = [receipt for receipt in facts.receipts.get(marker(one.id), []) if not receipt.cancelled]
+        if one.status in _OVER and stands and not is_foreign(one, self.scene.rules.company):
+            return self._adopt(one, name, stands, plan)  # it was posted, and came back: what went back is decided by itself
         if one.status in _PENDING:
             plan.marks.append(Mark("payment", one.id, "", "pending", {"created": one.created}))
             plan.unchanged += 1
@@ -210,6 +213,7 @@ class PostPayments:
             return self._adopt(one, name, live, plan)
         if booked and one.refunded >= to_stripe(one.amount):
             plan.notes.append((name, f"the receipt of {one.id} was cancelled in SAP, and all of it was refunded at Stripe"))
+            plan.marks.append(_posted(one, booked[-1], "cancelled"))
             plan.unchanged += 1
             plan.healed += [name] if name in facts.known else []
             return "refunded"
@@ -232,10 +236,7 @@ class PostPayments:
             return self._skip(
                 one, name, "marker_mismatch", f"receipt {receipt.doc_num} carries the mark of {one.id} but {wrong}"
             )
-        applied = tuple((entry, from_decimal(amount, one.amount.currency).minor) for entry, amount in receipt.applied)
-        data = {"amount": one.amount.minor, "currency": one.amount.currency, "card_code": receipt.card_code, "applied": applied,
-                "number": str(receipt.doc_num)}  # fmt: skip
-        posted = Mark("payment", one.id, str(receipt.doc_entry), "posted", data)
+        posted = _posted(one, receipt, "posted")
         command = PostPayment(one.id, marker(one.id), receipt.card_code, one.amount, "", receipt.doc_date, (), None, "adopted")
         intent = Intent(
             name,
@@ -377,6 +378,16 @@ class PostPayments:
         return Skip(
             name, reason, text, amount=one.amount, candidates=candidates, about=about, facts={"payment": codec.encode(one)}
         )
+
+
+def _posted(one: Payment, receipt: Receipt, state: str) -> Mark:
+    """Return how a payment stands, as its receipt in SAP says."""
+    data = {
+        "amount": one.amount.minor, "currency": one.amount.currency, "card_code": receipt.card_code, "number": str(receipt.doc_num),
+        "applied": [(entry, from_decimal(amount, one.amount.currency).minor) for entry, amount in receipt.applied],
+        "day": receipt.doc_date.isoformat(),
+    }  # fmt: skip
+    return Mark("payment", one.id, str(receipt.doc_entry), state, data)
 
 
 def _left_at_stripe(part: Paid) -> int | None:

@@ -106,7 +106,7 @@ def _facts(scene: Scene, pass_: str, todo: list[Reversal], insist: set[str]) -> 
     absent = [one for one in payments if one not in facts.links]
     facts.others = scene.stripe.payments(dict.fromkeys(absent, 0)) if absent else {}
     facts.waits = {one: _why_absent(scene, one, facts) for one in absent}
-    booking = [one for one in todo if policy(scene, one.kind) == "book" and one.payment in facts.links]
+    booking = [one for one in todo if one.payment in facts.links]
     if booking:
         _read_around(scene, booking, facts)
     return facts

@@ -3,7 +3,7 @@
 Reads: the refunds and disputes as they are now with what they did to the balance, the payments they are about as the journal and SAP
     know them, entries under our references, what somebody keyed by hand for the same customer and sum.
 Decides: the entry of each movement by the allocation recorded for its payment, or what is held and why.
-Names: `<company>/refund/stripe/<refund>`, `.../dispute/...`, `.../returned/...<charge>`; the entries `.../refund/stripe/<refund>[/failed]`.
+Names: `<company>/refund/stripe/<refund>`, `.../dispute/...`, `.../returned/...<payment>/returned`; the entries `.../<refund>/failed`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 
 from mlc.core import reversing
 from mlc.core.commands import PostEntry
-from mlc.core.facts import Booked, Reversal
+from mlc.core.facts import Booked, Reversal, Withdrawal
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.core.keys import marker
@@ -63,7 +63,8 @@ class _Desk:
         ):
             self.plan.notes.append((name, f"{_told(one)}: {one.status}, before the start"))
         elif policy(self.scene, one.kind) == "hold":
-            self._by_hand(one, name, held)
+            if not self._keyed_surely(one, name):
+                self._by_hand(one, name, held)
         elif held is not None and held.dismissed and held.reason not in _PASSING and one.id not in self.facts.insist:
             self._dealt_with(one, name, held)
         else:
@@ -98,6 +99,36 @@ class _Desk:
                 f"{_told(one)} is {one.status} at Stripe; book it{with_fee} in SAP by hand, then dismiss it",
             )
 
+    def _keyed_surely(self, one: Reversal, name: str) -> bool:
+        """Recognise what a person keyed under its ids while it is held: then nobody needs to wait for a word."""
+        legs = reversing.legs(one, self.scene.currency)
+        link = self.facts.links.get(one.payment)
+        if isinstance(legs, Wait) or not legs or link is None:
+            return False
+        if len(legs) > 1:
+            keyed = self._keyed(one, legs) or bool(self._same(one, legs[0], link)[0])
+            return keyed and self._turned_by_hand(one, name, legs)
+        state = self._state(one, legs[0]) if legs else ""
+        if state == "by_hand":
+            self._end(name, self.facts.held.get(name))
+            return True
+        sure, _ = self._same(one, legs[0], link)
+        if state or not sure:
+            return False
+        data = {"clearing": legs[0].clearing, "fee": legs[0].fee, "currency": self.scene.currency, "payment": one.payment}
+        self._hand(one, name, one.id, sure[0].what, data)
+        return True
+
+    def _same(self, one: Reversal, leg: Leg, link: Mark) -> tuple[list[Withdrawal], list[Withdrawal]]:
+        """Return what a person keyed for it by its ids, and everything of the same customer and sum around its day."""
+        day, card = self.scene.day_of(leg.created), link.data.get("card_code")
+        amount = Money(leg.back, self.scene.currency).decimal()
+        same = [
+            other for other in self.facts.withdrawals
+            if other.card_code == card and other.day >= day - NEAR and back.amount_is(other, amount) and other.what not in self.claimed
+        ]  # fmt: skip
+        return [other for other in same if one.id in other.words or one.payment in other.words], same
+
     def _dealt_with(self, one: Reversal, name: str, held: Held) -> None:
         """A person has dealt with it: it is never booked by itself, and only told again where it turned."""
         if one.status in _OVER:
@@ -111,11 +142,19 @@ class _Desk:
             self._skip(one, name, legs.reason, f"{_told(one)}: {legs.text}")
             return
         first = self._state(one, legs[0]) if legs else ""
+        link = self.facts.links.get(one.payment)
+        if (
+            legs
+            and not first
+            and link is not None
+            and self._same(one, legs[0], link)[0]
+            and self._turned_by_hand(one, name, legs)
+        ):
+            return
         if not legs or (one.kind == "refund" and one.status in _OVER and not first):
             self.plan.notes.append((name, f"{_told(one)}: {one.status}, nothing to book"))
             self._end(name, held)
             return
-        link = self.facts.links.get(one.payment)
         if link is None:
             self._absent(one, name)
             return
@@ -130,6 +169,16 @@ class _Desk:
             if self._leg(one, name, leg, link, legs):
                 return
         self._end(name, held)
+
+    def _turned_by_hand(self, one: Reversal, name: str, legs: Sequence[Leg]) -> bool:
+        """Tell of a reversal that a person keyed and that turned: the state that knew of it may be lost."""
+        if len(legs) < 2 or legs[-1].back > 0:
+            return False
+        what = (
+            f"{_told(one)} is {one.status} now, and what went back was keyed by hand: take that back in SAP, then dismiss this"
+        )
+        self._skip(one, name, _TURNED[one.kind], what)
+        return True
 
     def _state(self, one: Reversal, leg: Leg) -> str:
         """Tell how a leg stands: booked, by_hand, reversed, found (in SAP, not known yet), or "" where it does not."""
@@ -158,13 +207,13 @@ class _Desk:
             self._skip(one, name, _TURNED[one.kind], what)
             return True
         found = live(self.facts.entries.get(key, []))
-        command = self._entry(one, leg, link, self._posting_day(day, exact=bool(found)), day)
+        command = self._entry(one, leg, link, self._posting_day(day, exact=bool(found)), day, exact=bool(found))
         if isinstance(command, Wait):
             self._skip(one, name, command.reason, f"{_told(one)}: {command.text}")
             return True
         data = {"clearing": leg.clearing, "fee": leg.fee, "currency": self.scene.currency, "payment": one.payment}
         if found:
-            return self._adopt(one, name, key, command, found, data)
+            return self._adopt(one, name, key, command, found, data, legs)
         if leg.back > 0 and one.id not in self.facts.insist and self._recognised(one, name, key, leg, link, data):
             return key not in {mark.key for mark in self.plan.marks}
         for part in command.parts:
@@ -186,7 +235,9 @@ class _Desk:
     def _posting_day(self, day: date, *, exact: bool) -> date | None:
         return day if exact else self.scene.posting_day(day, self.facts.periods)
 
-    def _entry(self, one: Reversal, leg: Leg, link: Mark, day: date | None, original: date) -> PostEntry | Wait:
+    def _entry(
+        self, one: Reversal, leg: Leg, link: Mark, day: date | None, original: date, *, exact: bool
+    ) -> PostEntry | Wait:  # fmt: skip
         card = str(link.data.get("card_code") or "")
         clearing, fee = self.facts.accounts.get("clearing_account"), self.facts.accounts.get("fee_account")
         for role, account, needed in (("clearing_account", clearing, True), ("fee_account", fee, bool(leg.fee))):
@@ -203,6 +254,8 @@ class _Desk:
         assert clearing is not None
         places = self._places(one.payment, int(link.data["amount"]), applied)
         taken = reversing.taken_from(places, leg.back) if leg.back > 0 else ()
+        if taken is None and exact:  # it stands in SAP: what it took was there then
+            taken = (Place(reversing.NOT_SAID, 0, leg.back),)
         undone = [part for part in self.parts.get(one.payment, []) if part.thing == one.id] if leg.back < 0 else []
         if taken is None or (leg.back < 0 and -sum(part.amount for part in undone) != -leg.back):
             left = Money(sum(place.minor for place in places), self.scene.currency)
@@ -222,14 +275,16 @@ class _Desk:
         return reversing.left_of([*places, *([Place(0, 0, rest)] if rest else [])], self.parts.get(payment, []))
 
     def _adopt(
-        self, one: Reversal, name: str, key: str, command: PostEntry, found: Sequence[Booked], data: dict[str, object]
-    ) -> bool:
+        self, one: Reversal, name: str, key: str, command: PostEntry, found: Sequence[Booked], data: dict[str, object],
+        legs: Sequence[Leg],
+    ) -> bool:  # fmt: skip
         wrong = f"there are {len(found)} of them" if len(found) > 1 else differs(command, found[0])
         if wrong:
             self._skip(one, name, "marker_mismatch", f"journal entry {found[0].number} carries {key}, but it is {wrong}")
             return True
+        came_back = any(live(self.facts.entries.get(one.id + leg.suffix, [])) for leg in legs if leg.back < 0)
         for part in command.parts:
-            if part.role == "refund":
+            if part.role == "refund" and not came_back:
                 self.parts.setdefault(one.payment, []).append(part)
         mark = Mark("reversal", key, str(found[0].trans), "booked", {**data, "number": str(found[0].number)})
         intent = Intent(
@@ -251,19 +306,13 @@ class _Desk:
         receipts = self.facts.receipts.get(marker(one.payment), [])
         if not any(not receipt.cancelled for receipt in receipts):
             return self._receipt_gone(one, name, key, leg, link, data)
-        day = self.scene.day_of(leg.created)
-        amount = Money(leg.back, self.scene.currency).decimal()
-        card = link.data.get("card_code")
-        same = [
-            other for other in self.facts.withdrawals
-            if other.card_code == card and other.day >= day - NEAR and back.amount_is(other, amount) and other.what not in self.claimed
-        ]  # fmt: skip
-        sure = [other for other in same if one.id in other.words or one.payment in other.words]
+        sure, same = self._same(one, leg, link)
         if sure:
             self._hand(one, name, key, sure[0].what, data)
         elif same:
             whats = ", ".join(other.what for other in same[:6])
-            text = f"{_told(one)}: {whats} of {card} is over the same sum; is it this one? If not: mlc replay {one.id} --again"
+            text = f"{_told(one)}: {whats} of {link.data.get('card_code')} is over the same sum; is it this one?"
+            text = f"{text} If not: mlc replay {one.id} --again"
             self._skip(one, name, "maybe_booked", text, tuple(other.what for other in same[:12]))
         return bool(same)
 

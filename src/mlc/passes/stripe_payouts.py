@@ -17,6 +17,7 @@ from mlc.core.deposits import Accounts, Split, StripePayout
 from mlc.core.facts import Account, Booked, Movement, Period
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
+from mlc.core.keys import marker
 from mlc.core.matching import is_foreign
 from mlc.core.money import Money
 from mlc.passes.scene import Scene
@@ -145,8 +146,9 @@ class StripePayouts:
         facts.split = Split()
         for page in scene.stripe.movements_of(one.id):
             posted = scene.journal.links.many("payment", [move.payment for move in page if move.payment])
+            stood = self._stood(page, posted)
             for move in page:
-                facts.split.add(_never_posted(move, posted))
+                facts.split.add(move if move.payment in stood else _never_posted(move))
             facts.foreign += self._foreign(page, posted)
         if not live(facts.entries.get(one.id, [])):
             try:
@@ -154,6 +156,17 @@ class StripePayouts:
             except SapRefusedError as refused:
                 facts.unread = f"{refused.error.code} {refused.error.text}"
         return facts
+
+    def _stood(self, page: list[Movement], posted: dict[str, Mark]) -> set[str]:
+        """Return the payments of failed charges that stand, or stood, in SAP: their return has an entry of its own.
+
+        Those the journal does not know are asked for in SAP: a state file may be new.
+        """
+        failed = {move.payment for move in page if move.category == "charge_failure" and move.payment}
+        stood = {one for one in failed if one in posted and posted[one].state in ("posted", "cancelled")}
+        asked = sorted(failed - stood)
+        found = self.scene.sap.receipts_by_marker([marker(one) for one in asked]) if asked else {}
+        return stood | {one for one in asked if found.get(marker(one))}
 
     def _foreign(self, page: list[Movement], posted: dict[str, Mark]) -> list[str]:
         """Return the payments of a page that belong to another company; only those nobody knows are read."""
@@ -266,6 +279,13 @@ class StripePayouts:
         if accounts is None:
             return
         lacking = deposits.missing(split, accounts)
+        if split.unknown:
+            there = ", ".join(f"{name} {Money(split.others[name], one.amount.currency)}" for name in split.unknown)
+            text = (
+                f"{one.id} holds {there}: a kind of movement that mlc does not know; book the payout by hand, then dismiss this"
+            )
+            self._hold(one, facts, plan, "unknown_item", text, state="waiting")
+            return
         if lacking:
             there = ", ".join(f"{name} {Money(minor, one.amount.currency)}" for name, minor in split.others.items())
             why = f"it holds {there}, which" if lacking == "suspense_account" else "its fees"
@@ -401,10 +421,9 @@ def _usable(account: Account | None) -> bool:
     return account is not None and account.active and account.postable
 
 
-def _never_posted(move: Movement, posted: dict[str, Mark]) -> Movement:
+def _never_posted(move: Movement) -> Movement:
     """Return a debit that failed before it ever succeeded as what it is: money in and out, its fee with the payout's fees."""
-    known = posted.get(move.payment)
-    if move.category != "charge_failure" or (known is not None and known.state in ("posted", "cancelled")):
+    if move.category != "charge_failure":
         return move
     return Movement(
         move.id, move.amount, move.fee, move.currency, move.created, "charge", move.source, move.kind, move.tax, move.payment

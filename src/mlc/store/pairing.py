@@ -23,8 +23,9 @@ _LINKS = """
 INSERT INTO temp.sides SELECT key,
     CASE WHEN instr(key, '/') THEN substr(key, 1, instr(key, '/') - 1) ELSE key END, json_extract(data, '$.currency'),
     CASE kind WHEN 'payment' THEN 'payment' WHEN 'reversal' THEN 'reversal' ELSE CASE WHEN instr(key, '/') THEN 'return' ELSE 'payout' END END,
-    NULL, CASE kind WHEN 'payment' THEN json_extract(data, '$.amount') ELSE json_extract(data, '$.clearing') END,
-    json_extract(data, '$.fees'), NULL, NULL, state, other
+    NULL, CASE WHEN kind = 'payment' THEN json_extract(data, '$.amount') WHEN key LIKE '%/returned%' THEN
+        json_extract(data, '$.clearing') + json_extract(data, '$.fee') ELSE json_extract(data, '$.clearing') END,
+    CASE WHEN key LIKE '%/returned%' THEN json_extract(data, '$.fee') ELSE json_extract(data, '$.fees') END, NULL, NULL, state, other
 FROM links WHERE book = ? AND (kind = 'payment' AND state IN ('posted', 'cancelled')
     OR kind IN ('reversal', 'stripe-payout') AND state IN ('booked', 'by_hand'))
 """
@@ -116,13 +117,21 @@ class Pairing:
         elif dismissed and came_back and key not in waits and not turned:  # dismissed before it came back
             reason, text, dismissed = "", "", False
         gone = self._gone(row["other"]) if row["kind"] == PAYMENT and row["other"] else ""
-        if row["kind"] == PAYMENT and (gone or row["state"] == "cancelled") and booked is not None:
+        if row["kind"] == PAYMENT and (gone or row["state"] == "cancelled") and booked is not None and not self._undone(key):
             booked = None
             reason, text = "cancelled_in_sap", f"its receipt {gone or row['other']} was cancelled in SAP"
         return Pair(
             key, row["kind"], row["moved"], booked, row["fees"] or 0, row["at"] or 0, row["status"] or "",
             "" if dismissed else reason, "" if dismissed else text, dismissed,
         )  # fmt: skip
+
+    def _undone(self, payment: str) -> bool:
+        """Tell whether the receipt's cancellation is known as the booking of what went back: then both stand on the account."""
+        query = (
+            "SELECT 1 FROM links WHERE book=? AND kind='reversal' AND state='by_hand' AND json_extract(data, '$.payment') = ?"
+            " AND json_extract(data, '$.what') LIKE 'receipt %, cancelled'"
+        )
+        return self._connection.execute(query, (self._book, payment)).fetchone() is not None
 
     def _gone(self, entry: str) -> str:
         row = self._connection.execute("SELECT number FROM temp.gone WHERE entry=?", (entry,)).fetchone()

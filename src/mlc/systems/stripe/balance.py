@@ -70,7 +70,8 @@ def movement(body: dict[str, Any]) -> Movement:
 
 def _kind(type_: str, category: str, about: dict[str, Any], ident: str) -> tuple[str, str]:
     if type_ in _CHARGES and ident:
-        return PAYMENT, wire.id_of(about.get("payment_intent")) or ident
+        back = "/returned" if category == "charge_failure" else ""
+        return PAYMENT, (wire.id_of(about.get("payment_intent")) or ident) + back
     if type_ in _REFUNDS and ident:
         return REFUND, ident + _REFUNDS[type_]
     if category in _DISPUTES and ident:
