@@ -338,4 +338,6 @@ class _Desk:
 
 
 def _told(one: Reversal) -> str:
+    if one.kind == "returned":
+        return f"the debit {one.payment} over {one.amount}, which came back,"
     return f"{one.kind} {one.id} over {one.amount} of {one.payment}"
