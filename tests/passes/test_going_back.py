@@ -96,11 +96,69 @@ def test_a_debit_that_comes_back_as_a_failed_charge(tmp_path: Path, returned_fee
     books.all()
     assert books.owed("C1") == 11900 * 2
     assert list(reasons(books).values()) == ["reopened"]
+    books.prove()  # found again without memory, its entry and what is owed
     books.pay(books.entries[1])
+    books.forget()
     books.pay_out()
+    books.run("reconcile-payouts")  # first of all, while nothing is known of the debit: its fee is not booked a second time
     books.all()
     assert books.minor(CLEARING) == books.stripe_balance()
+    assert list(reasons(books).values()) == ["reopened"]
     books.check()
+
+
+def test_a_returned_debit_is_held_and_found_again(tmp_path: Path) -> None:
+    """With hold a returned debit waits for a person, also after the state was lost."""
+    books = Ledgers(tmp_path, config='suspense_account: "1590"')
+    payment = books.account.pay_late(books.asked[books.entries[0]])
+    books.all()
+    books.account.settle_late(payment)
+    books.all()
+    books.account.return_debit(payment)
+    books.all()
+    assert reasons(books) == {payment: "returned"}
+    books.forget()
+    books.all()
+    assert reasons(books) == {payment: "returned"}
+
+
+def test_a_refund_keyed_by_hand_that_fails(books: Ledgers) -> None:
+    """A refund that a person keyed and that fails is told, to be taken back by hand; also after the state was lost."""
+    (payment,) = books.pay(books.entries[0])
+    refund = books.account.refund(payment, 177)
+    books.books.add_refund("C1", Decimal("1.77"), reference=refund)
+    books.all()
+    assert books.held() == {}
+    books.account.fail_refund(refund)
+    books.all()
+    assert reasons(books) == {refund: "refund_failed"}
+    books.forget()
+    books.all()
+    assert reasons(books) == {refund: "refund_failed"}
+    assert refund not in books.references()
+
+
+def test_with_hold_too_a_keyed_refund_is_recognised(tmp_path: Path) -> None:
+    """With hold an outgoing payment that names the refund is its booking: nobody needs to dismiss it."""
+    books = Ledgers(tmp_path, config='suspense_account: "1590"')
+    one, two, *_ = books.pay(*books.entries)
+    known, unknown = books.account.refund(one, 500), books.account.refund(two, 500)
+    books.books.add_refund("C1", Decimal("5.00"), reference=known)
+    books.all()
+    assert reasons(books) == {unknown: "refund"}
+
+
+def test_what_came_and_went_leaves_room_after_a_loss(books: Ledgers) -> None:
+    """A refund that failed takes nothing of its payment: after a lost state the dispute behind it is found as it was booked."""
+    (payment,) = books.pay(books.entries[0])
+    refund = books.account.refund(payment)
+    books.all()
+    books.account.fail_refund(refund)
+    books.all()
+    dispute = books.account.dispute(payment)
+    books.all()
+    assert reasons(books) == {dispute: "reopened"}
+    books.prove()
 
 
 def test_what_a_person_keyed_first_is_never_booked_again(books: Ledgers) -> None:

@@ -88,7 +88,7 @@ class StripeReads:
     def charges_since(self, created: int) -> Iterator[list[Hint]]:
         """Yield pages of hints from the charges themselves: what needs no event to be found."""
         for page in self.system.pages("/v1/charges", {"created": {"gte": created}}):
-            yield [_hint("", "charge", row, int(row.get("created") or 0)) for row in page]
+            yield [_hint("", "charge", row, int(row.get("created") or 0), _ended(row)) for row in page]
 
     def payment(self, payment_id: str, invoice_id: str = "") -> Payment | None:
         """Return a PaymentIntent or bare charge as it is now, with the invoices it paid.
