@@ -101,8 +101,13 @@ def _ping_sap(session: Session, settings: Settings, tenant: Tenant, checks: Chec
         checks.attempt("sap invoices", lambda: _can_read(reads))
         if tenant.stripe is not None:
             checks.attempt("sap marker", lambda: _marker(reads))
-        if tenant.gocardless is not None:
+        stripe = tenant.stripe
+        books = stripe is not None and "book" in (stripe.refunds, stripe.disputes)
+        if tenant.gocardless is not None or books or (stripe is not None and stripe.bank_account):
             checks.attempt("sap entries", lambda: _entry_marker(reads))
+        if books:
+            checks.attempt("sap outgoing payments", lambda: _outgoing(reads))
+        if tenant.gocardless is not None:
             _debit_accounts(tenant, reads, checks)
         _accounts(tenant, reads, iso or "EUR", checks)
         _period(tenant, reads, checks)
@@ -120,6 +125,15 @@ def _can_read(reads: SapReads) -> str:
 
     next(iter(reads.open_invoices(date(2000, 1, 1), 2**31 - 1, None)), None)
     return "readable, with the amount paid to date"
+
+
+def _outgoing(reads: SapReads) -> str:
+    from datetime import date
+
+    from mlc.systems.sap import back
+
+    back.withdrawals(reads, ["-"], date(9999, 1, 1))
+    return "readable: a refund that somebody keyed is seen"
 
 
 def _marker(reads: SapReads) -> str:
@@ -156,7 +170,7 @@ def _accounts(tenant: Tenant, reads: SapReads, currency: str, checks: Checks) ->
 
     stripe = tenant.stripe
     wanted = {}
-    for name in ("clearing_account", "fee_account", "bank_account", "suspense_account"):
+    for name in ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account"):
         code = account_for(getattr(stripe, name, None), currency) if stripe is not None else None
         if code:
             wanted[f"stripe.{name}"] = code
@@ -215,7 +229,8 @@ def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: di
     from mlc.systems.stripe.reads import StripeReads
     from mlc.wiring import Seams, stripe_system
 
-    if tenant.stripe is None:
+    config = tenant.stripe
+    if config is None:
         return
     seams = Session.seams or Seams()
     stripe: StripeSystem | None = None
@@ -223,9 +238,10 @@ def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: di
     def login() -> str:
         nonlocal stripe
         stripe = stripe_system(tenant, session.resolver(settings), seams)
-        for path in ("/v1/customers", "/v1/invoices", "/v1/events"):
-            stripe.get(path, {"limit": 1})
-        return f"key accepted, customers, invoices and events readable, {tenant.mode} mode"
+        kinds = ["customers", "invoices", "refunds", "disputes", *(["payouts"] if config.bank_account else []), "events"]
+        for kind in kinds:
+            stripe.get(f"/v1/{kind}", {"limit": 1})
+        return f"key accepted, {', '.join(kinds[:-1])} and events readable, {tenant.mode} mode"
 
     accepted = checks.attempt("stripe key", login)
     if stripe is not None:
