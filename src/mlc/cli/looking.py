@@ -348,6 +348,7 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             "held": f"{held}" + (f", the oldest for {age(now - oldest)}" if oldest else ""),
             "in doubt": str(doubt),
             "newest Stripe event seen": f"{age(now - int(events))} old" if events and int(events) else "none yet",
+            **_stripe_payouts(journal),
             **_debits(journal, now),
             "audit head": journal.audit.head()[:16],
         }
@@ -372,6 +373,12 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
         waits = [since for since in (oldest, journal.oldest_refused()) if since is not None]
         if waits and now - min(waits) > settings.alert_after.total_seconds():
             session.codes.append(errors.ATTENTION)
+
+
+def _stripe_payouts(journal: Journal) -> dict[str, str]:
+    """Return how many payouts of Stripe wait, where they are followed."""
+    waiting = len(journal.links.in_state("stripe-payout", "waiting"))
+    return {"Stripe payouts not booked yet": str(waiting)} if journal.cursor("stripe/payouts") else {}
 
 
 def _debits(journal: Journal, now: float) -> dict[str, str]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 from mlc.core.clearing import BEFORE, Line, Pair, Section, Statement, Totals, prove
+from mlc.core.keys import is_marker
 from mlc.core.money import from_decimal
 from mlc.passes.scene import Scene
 from mlc.store.pairing import Pairing
 from mlc.systems.gocardless.balance import GoCardlessBalance
+from mlc.systems.sap import back
 from mlc.systems.sap.balances import AccountBalance, SapBalances
 from mlc.systems.stripe.balance import StripeBalance
 
@@ -105,8 +107,8 @@ class ClearingProof:
             for one in page:
                 totals.setdefault(one.currency, Totals()).add(one, first)
             self.pairing.move(page)
-        for receipts in self.sap.cancelled_receipts(self.scene.rules.start, self.scene.sap.marker_field):
-            self.pairing.cancelled(receipts)
+        for page in back.cancelled_receipts(self.scene.sap, self.scene.rules.start):
+            self.pairing.cancelled((one.doc_entry, one.doc_num) for one in page if is_marker(one.reference))
         self.pairing.know()
         return totals
 

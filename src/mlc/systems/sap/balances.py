@@ -1,19 +1,14 @@
-"""What SAP says of an account now, and which incoming payments under our mark were cancelled there."""
+"""What SAP says of an account now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
-from mlc.core.keys import is_marker
 from mlc.systems.sap import odata, wire
 from mlc.systems.sap.client import SapSystem
 
 _ACCOUNT = "Code,FormatCode,Name,Balance"
-_CANCELLED = "DocEntry,DocNum,TransferReference,Cancelled"
-_PAGE = 500  # rows of a handful of fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +38,3 @@ class SapBalances:
             chosen["Code"], chosen.get("FormatCode") or chosen["Code"], chosen.get("Name") or "",
             wire.amount_of(chosen, "Balance", f"account {code}"),
         )  # fmt: skip
-
-    def cancelled_receipts(self, start: date, marker_field: str) -> Iterator[list[tuple[int, int]]]:
-        """Yield pages of (DocEntry, DocNum) of incoming payments under our mark that were cancelled, from a day on."""
-        select = _CANCELLED if marker_field == "TransferReference" else f"{_CANCELLED},{marker_field}"
-        where = f"Cancelled eq 'tYES' and DocDate ge {odata.literal(start)}"
-        for page in self.system.pages("IncomingPayments", select, where, page=_PAGE):
-            yield [
-                (int(row["DocEntry"]), int(row.get("DocNum") or row["DocEntry"]))
-                for row in page
-                if is_marker(row.get(marker_field) or "")
-            ]
