@@ -107,8 +107,8 @@ class ClearingProof:
             for one in page:
                 totals.setdefault(one.currency, Totals()).add(one, first)
             self.pairing.move(page)
-        for page in back.cancelled_receipts(self.scene.sap, self.scene.rules.start):
-            self.pairing.cancelled((one.doc_entry, one.doc_num) for one in page if is_marker(one.reference))
+        for receipts in back.cancelled_receipts(self.scene.sap, self.scene.rules.start):
+            self.pairing.cancelled((receipt.doc_entry, receipt.doc_num) for receipt in receipts if is_marker(receipt.reference))
         self.pairing.know()
         return totals
 
