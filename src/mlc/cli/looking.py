@@ -132,7 +132,7 @@ def _outgoing(reads: SapReads) -> str:
 
     from mlc.systems.sap import back
 
-    back.withdrawals(reads, ["-"], date(9999, 1, 1))
+    back.withdrawals(reads, (), (), date(9999, 1, 1))
     return "readable: a refund that somebody keyed is seen"
 
 

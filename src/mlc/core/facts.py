@@ -105,6 +105,8 @@ class Withdrawal:
     day: date
     amount: Decimal  # major units
     words: str = ""  # every reference and remark it carries
+    claim: str = ""  # the line of it that can be the booking of one thing only
+    from_clearing: bool = True  # whether it may be the whole booking: it names the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,7 @@ class Reversal:
     payment: str
     created: int
     reason: str = ""
+    charge: str = ""
     moves: tuple[Movement, ...] = ()  # what it did to the balance, in the order in which it happened
 
 

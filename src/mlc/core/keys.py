@@ -13,7 +13,7 @@ from urllib.parse import quote
 MARKER_LENGTH = 27  # TransferReference (SAP: ORCT.TrsfrRef)
 _IDEMPOTENCY_LENGTH = 255  # Stripe: idempotent requests
 _METADATA_LENGTH = 500
-_ENTRY_REFERENCE = re.compile(r"((re|pyr|dp|du|pi|ch|py|po)_[A-Za-z0-9]{8,}|PO[A-Z0-9]{3,})(/\S+)?")
+_ENTRY_REFERENCE = re.compile(r"((re|pyr|dp|du|po)_[A-Za-z0-9]{8,}|PO[A-Z0-9]{3,})(/\S+)?|(pi|ch|py)_[A-Za-z0-9]{8,}/\S+")
 _STRIPE_MARKER = re.compile(r"(pi|ch|py)_[A-Za-z0-9]{8,}|M[A-Z2-7]{26}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 from mlc.core import reversing
 from mlc.core.commands import Part
@@ -17,6 +17,7 @@ from mlc.passes.settling import placed
 from mlc.store.held import Held
 from mlc.systems.sap import back
 from mlc.systems.sap.client import SapRefusedError
+from mlc.systems.sap.reads import is_by_hand
 
 NEAR = timedelta(days=10)  # so long before money went back somebody may have keyed it
 
@@ -36,6 +37,7 @@ class ReversalFacts:
     receipts: dict[str, list[Receipt]] = field(default_factory=dict)  # by marker
     withdrawals: list[Withdrawal] = field(default_factory=list)
     unread: str = ""  # SAP's words where it does not show what people keyed
+    anew: list[Receipt] = field(default_factory=list)  # receipts keyed by hand where a payment's own was cancelled
     claimed: set[str] = field(default_factory=set)  # documents that were recognised as other reversals
     accounts: dict[str, Account | None] = field(default_factory=dict)  # by role
     partners: dict[str, Partner] = field(default_factory=dict)
@@ -112,6 +114,12 @@ def _facts(scene: Scene, pass_: str, todo: list[Reversal], insist: set[str]) -> 
     return facts
 
 
+def _is_new(mark: Mark | None) -> bool:
+    """Tell whether a movement must be looked at: nobody booked it, or a document of SAP is its booking and may be gone."""
+    what = str(mark.data.get("what") or "") if mark is not None else ""
+    return mark is None or what.startswith(("outgoing payment", "journal entry"))
+
+
 def _why_absent(scene: Scene, payment: str, facts: ReversalFacts) -> str:
     name = scene.name("post-payment", payment)
     held, stored = facts.held.get(name), scene.journal.find(name)
@@ -137,7 +145,7 @@ def _read_around(scene: Scene, booking: list[Reversal], facts: ReversalFacts) ->
             facts.parts.setdefault(part.payment, []).append(part)
     new = [
         one for one in booking
-        for leg in _legs(scene, one) if one.id + leg.suffix not in facts.marks or one.id in facts.insist
+        for leg in _legs(scene, one) if _is_new(facts.marks.get(one.id + leg.suffix)) or one.id in facts.insist
     ]  # fmt: skip
     if not new:
         return
@@ -148,10 +156,16 @@ def _read_around(scene: Scene, booking: list[Reversal], facts: ReversalFacts) ->
     facts.invoices = scene.sap.invoices({int(entry) for mark in marks for entry, _ in mark.data.get("applied") or ()})
     first = min(scene.day_of(leg.created) for one in new for leg in _legs(scene, one)) - NEAR
     try:
-        facts.withdrawals = back.withdrawals(scene.sap, cards, first)
+        names = [name for one in new for name in (one.id, one.payment, one.charge)]
+        facts.withdrawals = back.withdrawals(scene.sap, cards, names, first)
     except SapRefusedError as refused:
         facts.unread = f"{refused.error.code} {refused.error.text}"
-    facts.claimed = {str(mark.data.get("what")) for mark in links.all_in_state("reversal", "by_hand")}
+    facts.claimed = {str(mark.data.get("claim") or mark.data.get("what")) for mark in links.all_in_state("reversal", "by_hand")}
+    gone = [one for one in new if all(r.cancelled for r in facts.receipts.get(marker(one.payment), []))]
+    if gone:  # somebody may have keyed the payment anew
+        days = [str(facts.links[one.payment].data.get("day") or "") for one in gone]
+        since = min([first, *(date.fromisoformat(day) for day in days if day)])
+        facts.anew = [one for one in scene.sap.receipts_of(cards, since) if is_by_hand(one)]
     codes = {role: scene.rules.account(scene.currency, role) for role in ("clearing_account", "fee_account")}
     accounts = scene.sap.accounts([code for code in codes.values() if code])
     facts.accounts = {role: accounts.get(code) if code else None for role, code in codes.items()}

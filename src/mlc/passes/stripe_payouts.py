@@ -88,7 +88,7 @@ class StripePayouts:
                 yield from self._read(one, marks, held)
             else:
                 quiet.append(one)
-        cursors = {_CURSOR: str(now)} if self._only is None else {}
+        cursors = {_CURSOR: str(now)} if self._only is None and scene.since is None else {}
         yield DepositFacts(quiet, marks=marks, held=held, cursors=cursors)
 
     def _listed(self) -> dict[str, StripePayout]:
@@ -152,7 +152,11 @@ class StripePayouts:
             facts.foreign += self._foreign(page, posted)
         if not live(facts.entries.get(one.id, [])):
             try:
-                facts.by_hand = list(back.keyed_entries(scene.sap, one.arrival - _NEAR))
+                bank = facts.accounts.get("bank_account")
+                first, code = one.arrival - _NEAR, bank.code if bank is not None else ""
+                from_ = facts.accounts.get("clearing_account")
+                drawn = from_.code if from_ is not None else ""
+                facts.by_hand = list(back.keyed_entries(scene.sap, first, code, drawn, one.amount.decimal(), one.id))
             except SapRefusedError as refused:
                 facts.unread = f"{refused.error.code} {refused.error.text}"
         return facts
@@ -302,7 +306,7 @@ class StripePayouts:
         if found:
             self._adopt(one, facts, command, found, data, plan)
             return
-        twin = self._twin(one, facts, accounts)
+        twin = self._twin(one, facts)
         if twin and one.id not in self._insist:
             self._hold(one, facts, plan, "maybe_booked", twin, state="waiting")
             return
@@ -333,17 +337,13 @@ class StripePayouts:
             return "sum_mismatch", f"the movements of {one.id} add up to {there}, the payout is {one.amount}"
         return None
 
-    def _twin(self, one: StripePayout, facts: DepositFacts, accounts: Accounts) -> str:
+    def _twin(self, one: StripePayout, facts: DepositFacts) -> str:
         """Return who may have keyed a payout by hand: an entry with the bank's line of its sum, or that names it."""
         if facts.unread:
             return f"SAP does not show the entries around {one.arrival} ({facts.unread}): whether {one.id} was keyed cannot be told"
-        amount = one.amount.decimal()
-        for entry, words in facts.by_hand:
-            if one.id in words or any(line.account == accounts.bank.code and line.local == amount for line in entry.lines):
-                return (
-                    f"journal entry {entry.number} of {entry.day} brings {one.amount} to the bank: is it {one.id}? "
-                    f"Dismiss this if so, else mlc replay {one.id} --again"
-                )
+        for entry, _ in facts.by_hand:
+            text = f"journal entry {entry.number} of {entry.day} brings {one.amount} to the bank: is it {one.id}?"
+            return f"{text} Dismiss this if so, else mlc replay {one.id} --again"
         return ""
 
     def _unposted(self, day: date, one: StripePayout, facts: DepositFacts, plan: Plan) -> bool:

@@ -5,7 +5,7 @@ Incoming payments carry no change stamp (facts, section 3): cancellations are as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from mlc.core.facts import Booked, Receipt, Withdrawal
 from mlc.core.keys import is_reference
 from mlc.systems.sap import odata, wire
 from mlc.systems.sap.client import SapRefusedError
+from mlc.systems.sap.entries import live
 from mlc.systems.sap.reads import SapReads
 
 _OUTGOING = (
@@ -22,32 +23,32 @@ _OUTGOING = (
 )
 _ENTRY = f"{wire.ENTRY},Reference,Reference3,Memo,OriginalJournal"
 _MANUAL = "ttJournalEntry"
+_NOISE = Decimal("0.0001")  # SAP's sums are doubles
 
 
-def withdrawals(sap: SapReads, cards: Iterable[str], first: date) -> list[Withdrawal]:
-    """Return what gave money back to these customers from a day on: outgoing payments and manual entries that debit them.
+def withdrawals(sap: SapReads, cards: Iterable[str], names: Iterable[str], first: date) -> list[Withdrawal]:
+    """Return what people keyed from a day on that may have given money back: for these customers, or naming one of these things.
 
-    An entry that carries a reference of ours is about that one thing and no candidate for another.
+    An entry that carries a reference of ours is about that one thing and no candidate for another; one that was reversed is none.
     """
-    wanted = list(dict.fromkeys(cards))
-    if not wanted:
-        return []
-    found = list(_outgoing(sap, wanted, first))
-    known = set(wanted)
-    for row in _manual(sap, first):
-        entry = wire.booked(row)
-        if not is_reference(entry.reference2):
-            found += _debits(row, entry, known)
+    known, wanted = set(cards), [name for name in dict.fromkeys(names) if name]
+    found = [one for one in _outgoing(sap, first) if one.card_code in known or any(name in one.words for name in wanted)]
+
+    def concerns(entry: Booked, words: str) -> bool:
+        return any(line.short_name in known for line in entry.lines) or any(name in words for name in wanted)
+
+    for entry, words in _standing(sap, first, concerns):
+        found += _debits(words, entry)
     return found
 
 
-def _outgoing(sap: SapReads, cards: list[str], first: date) -> Iterator[Withdrawal]:
-    rows = sap.bulk("VendorPayments", _OUTGOING, "CardCode", cards, extra=f"DocDate ge {odata.literal(first)}")
-    for row in rows:
-        one = wire.receipt(row)
-        if not one.cancelled:
-            names = ("TransferReference", "CounterReference", "Remarks", "JournalRemarks")
-            yield Withdrawal(f"outgoing payment {one.doc_num}", one.card_code, one.doc_date, one.total, _words(row, names))
+def _outgoing(sap: SapReads, first: date) -> Iterator[Withdrawal]:
+    names = ("TransferReference", "CounterReference", "Remarks", "JournalRemarks")
+    for page in sap.system.pages("VendorPayments", _OUTGOING, f"DocDate ge {odata.literal(first)}"):
+        for one, row in ((wire.receipt(row), row) for row in page):
+            if not one.cancelled:
+                what = f"outgoing payment {one.doc_num}"
+                yield Withdrawal(what, one.card_code, one.doc_date, one.total, _words(row, names), what)
 
 
 def _manual(sap: SapReads, first: date) -> Iterator[dict[str, Any]]:
@@ -63,26 +64,49 @@ def _manual(sap: SapReads, first: date) -> Iterator[dict[str, Any]]:
         yield from page
 
 
-def _debits(row: dict[str, Any], entry: Booked, cards: set[str]) -> list[Withdrawal]:
-    words = _words(row, ("Reference", "Reference2", "Reference3", "Memo"))
-    lines = [line for line in entry.lines if line.short_name in cards and line.local > 0]
+def _standing(sap: SapReads, first: date, wanted: Callable[[Booked, str], bool]) -> list[tuple[Booked, str]]:
+    """Return the entries keyed by hand that are wanted and stand, each with its words: one and its reversal are none."""
+    rows = []
+    for row in _manual(sap, first):
+        entry = wire.booked(row)
+        lines = " ".join(f"{line.reference1} {line.reference2} {line.memo}" for line in entry.lines)
+        words = f"{_words(row, ('Reference', 'Reference2', 'Reference3', 'Memo'))} {lines}".strip()
+        if not is_reference(entry.reference2) and wanted(entry, words):
+            rows.append((entry, words))
+    standing = {entry.trans for entry in live([entry for entry, _ in rows])}
+    return [(entry, words) for entry, words in rows if entry.trans in standing]
+
+
+def _debits(words: str, entry: Booked) -> list[Withdrawal]:
+    """Return each debit of an entry; one of no customer cannot be the whole booking."""
+    what = f"journal entry {entry.number}"
     return [
-        Withdrawal(
-            f"journal entry {entry.number}", line.short_name, entry.day, line.local,
-            f"{words} {line.reference1} {line.reference2} {line.memo}".strip(),
-        )
-        for line in lines
+        Withdrawal(what, line.short_name, entry.day, line.local, words, f"{what}/{line.line_id}", bool(line.short_name))
+        for line in entry.lines if line.local > 0
     ]  # fmt: skip
 
 
-def keyed_entries(sap: SapReads, first: date) -> Iterator[tuple[Booked, str]]:
-    """Yield the entries that were keyed by hand from a day on, each with every reference and remark it carries."""
-    for row in _manual(sap, first):
-        entry = wire.booked(row)
-        if is_reference(entry.reference2):
-            continue
-        lines = " ".join(f"{line.reference1} {line.reference2} {line.memo}" for line in entry.lines)
-        yield entry, f"{_words(row, ('Reference', 'Reference2', 'Reference3', 'Memo'))} {lines}"
+def keyed_entries(
+    sap: SapReads, first: date, account: str, clearing: str, amount: Decimal, name: str
+) -> Iterator[tuple[Booked, str]]:  # fmt: skip
+    """Yield the entries keyed by hand from a day on that may be a payout, each with all its words.
+
+    They bring its sum to the bank, draw at least as much from clearing for nobody's account, or name it.
+    """
+
+    def wanted(entry: Booked, words: str) -> bool:
+        moves = any(line.account == account and is_sum(abs(line.local), amount) for line in entry.lines)
+        whole = all(not line.short_name for line in entry.lines)  # nobody's payment or refund: clearing against the bank's side
+        drawn = any(line.account == clearing and abs(line.local) >= amount - _NOISE for line in entry.lines)
+        return moves or name in words or (whole and drawn)
+
+    for entry, words in _standing(sap, first, wanted):
+        if (
+            name in words
+            or any(line.account == account and line.local > 0 for line in entry.lines)
+            or any(line.account == clearing and line.local < 0 for line in entry.lines)
+        ):
+            yield entry, words
 
 
 def _words(row: dict[str, Any], names: Iterable[str]) -> str:
@@ -99,4 +123,9 @@ def cancelled_receipts(sap: SapReads, first: date) -> Iterator[list[Receipt]]:
 
 def amount_is(one: Withdrawal, minor: Decimal) -> bool:
     """Tell whether a document gave back exactly an amount in major units (SAP's sums are doubles)."""
-    return abs(one.amount - minor) < Decimal("0.0001")
+    return is_sum(one.amount, minor)
+
+
+def is_sum(one: Decimal, other: Decimal) -> bool:
+    """Tell whether two sums are the same (SAP's are doubles)."""
+    return abs(one - other) < _NOISE

@@ -185,7 +185,14 @@ class StripeReads:
         moves = [wire.movement(row) for page in self.system.pages("/v1/balance_transactions", params) for row in page]
         back = sorted((one for one in moves if one.category == "charge_failure"), key=lambda one: one.created)
         return Reversal(
-            f"{payment.id}/returned", "returned", "failed", payment.amount, payment.id, payment.created, moves=tuple(back)
+            f"{payment.id}/returned",
+            "returned",
+            "failed",
+            payment.amount,
+            payment.id,
+            payment.created,
+            charge=charge,
+            moves=tuple(back),
         )
 
     # --- payouts ----------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def _reversal(body: dict[str, Any], kind: str, reason: str, moves: list[Any]) ->
     return Reversal(
         id=need(body, "id"), kind=kind, status=body.get("status") or "", amount=money(body, "amount"),
         payment=id_of(body.get("payment_intent")) or id_of(body.get("charge")), created=int(body.get("created") or 0),
-        reason=reason, moves=tuple(movement(one) for one in moves if isinstance(one, dict)),
+        reason=reason, charge=id_of(body.get("charge")), moves=tuple(movement(one) for one in moves if isinstance(one, dict)),
     )  # fmt: skip
 
 
