@@ -92,13 +92,25 @@ def test_the_next_waits_for_the_money_of_the_one_before(tmp_path: Path) -> None:
     assert open_at_stripe(books, entry) == []
 
 
-def test_a_hand_in_between_is_held(tmp_path: Path) -> None:
-    """A receipt keyed on an invoice of which one installment is asked for says nothing certain about that one: held."""
+def test_a_hand_in_between(tmp_path: Path) -> None:
+    """A receipt keyed on another installment changes nothing at Stripe; one keyed on the one that is asked for is held."""
     books, entry = company(tmp_path, "next_due")
+    (asked,) = open_at_stripe(books, entry)
     books.books.add_receipt("C2", Decimal("39.00"), {entry: Decimal("39.00")}, date=TODAY, installment=3)
     books.all()
+    assert (books.held(), [one["amount_remaining"] for one in open_at_stripe(books, entry)]) == ({}, [4000])
+    books.account.pay(asked["id"])
+    books.all()
+    books.books.add_receipt("C2", Decimal("15.00"), {entry: Decimal("15.00")}, date=TODAY, installment=2)
+    books.all()
     assert reasons(books) == {str(entry): "balance_unexplained"}
-    assert [one["amount_remaining"] for one in open_at_stripe(books, entry)] == [4000]
+    books.forget()
+    books.all()
+    assert reasons(books) == {str(entry): "balance_unexplained"}
+    (asked,) = open_at_stripe(books, entry)
+    books.account.void(asked["id"])
+    books.run("push-invoices", since=None)
+    assert open_at_stripe(books, entry) == []
 
 
 @pytest.mark.parametrize("how", ["total", "next_due"])

@@ -119,9 +119,8 @@ def _next_steps(held: Held) -> str:
     if held.reason in ("refund", "dispute", "returned", "manual_payout"):
         return f"book it in SAP, then mlc held dismiss {thing} --note TEXT"
     if held.reason == "reopened" and "/settle/" in held.name:
-        return (
-            f"reconcile the debit in SAP (a credit memo of the sum does it by itself), or mlc held dismiss {thing} --note TEXT"
-        )
+        memo = " (a credit memo of the sum, made from its invoice, does it by itself)" if held.about.get("refund") else ""
+        return f"reconcile the debit in SAP{memo}, or mlc held dismiss {thing} --note TEXT"
     if any(f"/{verb}/" in held.name for verb in ("refund", "dispute", "returned")) or held.about.get("payout", "").startswith(
         "po_"
     ):

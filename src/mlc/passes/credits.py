@@ -27,6 +27,8 @@ class CreditFacts:
     memos: list[CreditMemo] = field(default_factory=list)
     links: dict[str, Mark] = field(default_factory=dict)  # DocEntry of the invoice -> link
     there: dict[str, ProcessorInvoice | None] = field(default_factory=dict)
+    notes: dict[str, list[tuple[str, Money]]] = field(default_factory=dict)  # invoice -> its credit notes at Stripe
+    back: set[str] = field(default_factory=set)  # invoices of which money went back at Stripe
     cursors: dict[str, str] = field(default_factory=dict)
 
 
@@ -44,6 +46,11 @@ def gather(scene: Scene) -> Iterator[CreditFacts]:
         for one in facts.memos:
             invoice = links[str(one.base_invoices[0])].other
             facts.there[invoice] = scene.stripe.invoice(invoice)
+            facts.notes[invoice] = scene.stripe.credit_notes(invoice)
+            found = facts.there[invoice]
+            paid = [part.payment for part in found.payments or ()] if found is not None else []
+            if any(scene.journal.links.find("reversal", "payment", one) for one in paid if one):
+                facts.back.add(invoice)
         yield facts
     yield CreditFacts(cursors={_CURSOR: str(now)})
 
@@ -67,9 +74,23 @@ def decide(scene: Scene, facts: CreditFacts) -> Plan:
             continue
         if there is None or there.status != "paid" or there.remaining:
             continue  # the push pass looks after what is still open there
+        notes = facts.notes.get(link.other, [])
+        if any(number_ == str(memo.doc_num) for number_, _ in notes):
+            plan.marks.append(Mark("invoice", link.key, data={f"memos_{memo.doc_num}": amount.minor}))
+            continue  # told already: the state that knew of it is lost
+        if link.data.get("explained") or link.other in facts.back:
+            why = (
+                "what was asked for may have been lowered by it"
+                if link.data.get("explained")
+                else "money of it went back at Stripe"
+            )
+            plan.notes.append((name, f"credit memo {memo.doc_num} of the paid invoice {number} is not told to Stripe: {why}"))
+            plan.marks.append(Mark("invoice", link.key, data={f"memos_{memo.doc_num}": 0}))
+            continue
+        left = Money(there.total.minor - sum(noted.minor for _, noted in notes), amount.currency)
         about = {"doc_entry": int(link.key), "doc_num": number, "invoice": link.other, "card_code": memo.card_code}
-        if amount > there.total:
-            text = f"credit memo {memo.doc_num} over {amount} is more than {link.other} of invoice {number} asked for ({there.total})"
+        if amount > left:
+            text = f"credit memo {memo.doc_num} over {amount} is more than is left to credit on {link.other} of invoice {number} ({left})"
             plan.skips.append(Skip(name, "amount_mismatch", text, amount=amount, about=about))
             continue
         nothing = Money(0, amount.currency)

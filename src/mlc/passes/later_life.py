@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
 from mlc.core.commands import CreditInvoice, ReportPayment, SettleInvoice, VoidInvoice
-from mlc.core.facts import CreditMemo, Invoice, Origin, ProcessorInvoice, Receipt
+from mlc.core.facts import CreditMemo, Installment, Invoice, Origin, ProcessorInvoice, Receipt
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import marker
 from mlc.core.matching import distrust
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.core.reductions import new_reductions, with_rest
-from mlc.passes import settling
+from mlc.passes import installments, settling
 from mlc.passes.scene import Scene
 
 _BEFORE = timedelta(days=31)  # a receipt may be dated before the invoice it pays
@@ -32,6 +32,7 @@ class LifeFacts:
     receipts: list[Receipt] = field(default_factory=list)  # live ones that pay it, ours too
     memos: list[CreditMemo] = field(default_factory=list)
     unposted: int = 0  # minor units that Stripe collected for it and SAP does not hold
+    plan: tuple[Installment, ...] = ()  # where one installment at a time is asked for
     taken_back: int = 0  # how much of that stood in SAP once and was cancelled there
 
 
@@ -61,6 +62,8 @@ def gather(scene: Scene, invoices: dict[int, Invoice], links: dict[str, Mark], l
     receipts, memos = read_reductions(scene, changed)
     for one in changed:
         life = LifeFacts(scene.stripe.invoice(links[str(one.doc_entry)].other))
+        if links[str(one.doc_entry)].data.get("installment"):
+            life.plan = installments.read(scene, [one]).get(one.doc_entry, ())
         life.receipts, life.memos = receipts.get(one.doc_entry, []), memos.get(one.doc_entry, [])
         lives[one.doc_entry] = life
     paid = [
@@ -141,7 +144,7 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
             plan.skips.append(_skip(scene, one, link, "voided_at_stripe", text))
     elif link.state == "paid":
         if link.data.get("sap_closed") and not one.cancelled and one.balance > 0:
-            text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance}"
+            text = f"invoice {one.doc_num} was paid at Stripe and is open again in SAP with {one.balance:.2f}"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
         elif (
             life is not None
@@ -150,7 +153,7 @@ def decide(scene: Scene, one: Invoice, link: Mark, life: LifeFacts | None, plan:
             and one.balance > 0
             and not one.cancelled
         ):
-            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe without money that stands in SAP, and {one.balance} are open there"
+            text = f"{link.other} of invoice {one.doc_num} is paid at Stripe, and {one.balance:.2f} that nothing of it explains are open in SAP"
             plan.skips.append(_skip(scene, one, link, "reopened", text))
     elif life is not None:
         _decide_moved(scene, one, link, life, plan)
@@ -184,18 +187,18 @@ def _decide_moved(scene: Scene, one: Invoice, link: Mark, life: LifeFacts, plan:
             _skip(scene, one, link, "currency", f"invoice {one.doc_num}: {one.balance} is no whole number of minor units")
         )
         return
-    if (
-        link.data.get("installment") and link.data.get("aside") is None
-    ):  # taken over from Stripe, which does not know the others
-        aside = balance - life.unposted - there.remaining.minor
-        plan.marks.append(Mark("invoice", link.key, link.other, "open", {"expected": balance, "aside": aside}))
-        return
-    aside = int(link.data.get("aside") or 0)
+    aside = 0
+    if turn := int(link.data.get("installment") or 0):
+        if not life.plan:
+            text = f"invoice {one.doc_num} is asked for by installment, and what is open of each cannot be told from SAP"
+            plan.skips.append(_skip(scene, one, link, "installments", text))
+            return
+        aside = sum(part.open or 0 for part in life.plan if part.number != turn)
     fall = there.remaining.minor - (balance - aside - life.unposted)
-    if fall and aside:
-        text = f"installment {link.data['installment']} of invoice {one.doc_num} is asked for by {link.other}, and SAP's balance moved by"
-        text = f"{text} {Money(abs(fall), scene.currency)} without it; void it, then mlc replay {one.doc_num} --again asks for what is open"
-        plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
+    if fall and turn:
+        text = f"installment {turn} of invoice {one.doc_num} is asked for by {link.other} with {there.remaining}, and in SAP"
+        text = f"{text} {Money(balance - aside - life.unposted, scene.currency)} of it are open; void it, then mlc replay"
+        plan.skips.append(_skip(scene, one, link, "balance_unexplained", f"{text} {one.doc_num} --again asks for what is open"))
         return
     if fall == 0:
         plan.marks.append(Mark("invoice", link.key, link.other, "open", {"expected": balance}))

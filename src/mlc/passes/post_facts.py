@@ -41,6 +41,7 @@ class PostFacts:
     taken: dict[int, int] = field(default_factory=dict)  # DocEntry -> minor units booked on it that SAP does not show yet
     debited: dict[int, str] = field(default_factory=dict)  # DocEntry -> what GoCardless collected for it
     posted: set[str] = field(default_factory=set)  # payments that this journal posted once
+    booked_back: set[str] = field(default_factory=set)  # payments of which mlc booked what went back
     known: set[str] = field(default_factory=set)  # names that are held now
     seen: int = 0
 
@@ -77,6 +78,11 @@ class PostReader:
                 facts.decisions[one.id] = [int(entry) for entry in decision["invoices"]]
         markers = [marker(one.id) for one in candidates]
         facts.receipts |= scene.sap.receipts_by_marker(markers)
+        for one in candidates:
+            gone = facts.receipts.get(marker(one.id))
+            if gone and all(receipt.cancelled for receipt in gone):
+                back = scene.journal.links.find("reversal", "payment", one.id)
+                facts.booked_back |= {one.id} if any(mark.state == "booked" for mark in back) else set()
         new = [one for one in candidates if not facts.receipts.get(marker(one.id)) or one.id in self.insist]
         if scene.ledger.approvals and new:
             facts.drafts = scene.sap.drafts_by_marker([marker(one.id) for one in new])

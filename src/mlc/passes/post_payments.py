@@ -108,15 +108,16 @@ class PostPayments:
             facts.cursors |= lost.cursors
             yield facts
 
-    def _returned(self, payments: Iterable[str]) -> Iterator[ReversalFacts]:
+    def _returned(self, payments: Iterable[str], held: Iterable[str] = ()) -> Iterator[ReversalFacts]:
+        """Look at payments that have failed: those that stood in SAP, and those that were held as succeeded, have come back."""
         posted = self.scene.journal.links.many("payment", payments)
-        yield from self._reversals(
-            reversal_facts.returned(self.scene, [one for one, mark in posted.items() if mark.state == "posted"])
-        )
+        stood = [one for one, mark in posted.items() if mark.state in ("posted", "cancelled")]
+        yield from self._reversals(reversal_facts.returned(self.scene, dict.fromkeys([*stood, *held])))
 
     def _hinted(self, hints: Hints) -> Iterator[Facts]:
         journal = self.scene.journal
         posted = {mark.key for mark in journal.links.many("payment", hints.payments).values() if mark.state == "posted"}
+        held = [one for one in hints.failed if journal.held.get(self.scene.name("post-payment", one)) is not None]
         open_ = [one for one in hints.payments if one not in posted and one not in self._done]
         for part in chunks(open_, 40):
             yield self._facts(self.scene.stripe.payments({one: hints.payments[one] for one in part}, hints.paid_invoice))
@@ -124,7 +125,7 @@ class PostPayments:
         back = [one for kind, ident in hints.reversals if (one := self.scene.stripe.reversal(kind, ident)) is not None]
         back += hints.read
         yield from self._reversals(back)
-        yield from self._returned(hints.failed)
+        yield from self._returned(hints.failed, held)
         yield from self._invoices(hints, last)
         yield last
 
@@ -211,7 +212,7 @@ class PostPayments:
         live = [receipt for receipt in booked if not receipt.cancelled]
         if live:
             return self._adopt(one, name, live, plan)
-        if booked and one.refunded >= to_stripe(one.amount):
+        if booked and one.refunded >= to_stripe(one.amount) and one.id not in facts.booked_back:
             plan.notes.append((name, f"the receipt of {one.id} was cancelled in SAP, and all of it was refunded at Stripe"))
             plan.marks.append(_posted(one, booked[-1], "cancelled"))
             plan.unchanged += 1
@@ -222,6 +223,8 @@ class PostPayments:
             return self._skip(one, name, "gone_from_sap", f"{text} books it anew")
         if booked and not self._is_insisted(one):
             text = f"receipt {booked[-1].doc_num} for {one.id} was cancelled in SAP"
+            if one.id in facts.booked_back:
+                text += ", and what went back of it is booked there too: the money is taken back twice, undo one of both"
             return self._skip(one, name, "cancelled_in_sap", text, (str(booked[-1].doc_num),))
         if marker(one.id) in facts.drafts:
             text = f"an approval procedure in SAP keeps the payment as draft {facts.drafts[marker(one.id)]}; approve or reject it there"

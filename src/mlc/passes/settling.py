@@ -50,6 +50,7 @@ class SettleFacts:
     final: bool = True
     credits: dict[str, list[Placed]] = field(default_factory=dict)  # payment -> what of it stands on account
     paid_by: dict[str, int] = field(default_factory=dict)  # payment of Stripe -> DocEntry of its receipt
+    bases: dict[int, tuple[int, ...]] = field(default_factory=dict)  # credit memo -> the invoices it was made from
 
 
 def placed(mark: Mark) -> Placed:
@@ -88,6 +89,8 @@ def gather(
         if whose == STRIPE:
             paid = links.many("payment", {one.part.payment for one in facts.parts})
             facts.paid_by = {key: int(mark.other) for key, mark in paid.items() if mark.other.isdecimal()}
+            memos = {one.document for one in facts.items if one.source in _MEMO}
+            facts.bases = {one.doc_entry: one.base_invoices for one in scene.sap.credit_memos(memos)} if memos else {}
         named = {(one.card_code, one.document) for one in facts.items if one.source in _INVOICE}
         open_rows = {(one.trans, one.row) for one in facts.items}
         entries = {
@@ -269,7 +272,10 @@ class _Desk:
         """Settle two parts of ours with each other."""
         rows = [*self._own(old), *self._own(one)]
         if sum(self._signed(row) for row in rows) != 0:
-            text = f"{one.part.thing} of {one.part.key.split('/')[0]} cannot be settled with {old.part.key}: one was used elsewhere in SAP"
+            text = (
+                f"{one.part.thing} cannot be settled with what was booked of it before: one of both was used elsewhere in SAP;"
+            )
+            text += " reconcile the rest by hand"
             self._skip(one, "no_open_invoice", text)
             return
         self._wish(rows, [old, one], "back", f"settle {one.part.thing} with what was booked before")
@@ -289,6 +295,8 @@ class _Desk:
             )
             return
         memos = self._memos(part, need) if part.type not in ("dispute", "returned") else []
+        if not part.key.startswith("PO"):
+            memos = self._made_for(part, memos)
         if len(memos) == 1:
             self._wish([*own, OpenRow(*memos[0], need)], [one], "settled", f"settle refund {part.thing} with its credit memo")
             return
@@ -313,6 +321,20 @@ class _Desk:
             key for key, item in self.rows.items()
             if item.card_code == part.card_code and item.amount < 0 and item.source in _MEMO and self.left[key] == need
         ]  # fmt: skip
+
+    def _made_for(self, part: Part, memos: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the memos that can only be this refund's: made from its invoice, or from none while no other refund is of the sum."""
+        bases = {key: self.facts.bases.get(self.rows[key].document, ()) for key in memos}
+        own = [key for key in memos if part.doc_entry and bases[key] == (part.doc_entry,)]
+        rivals = [
+            one for one in self.facts.parts
+            if one.part.key != part.key and one.part.amount == part.amount and one.part.card_code == part.card_code
+            and one.part.role == "refund" and one.part.key not in self.done and not one.part.undone
+        ]  # fmt: skip
+        same = [one for one in rivals if one.part.doc_entry == part.doc_entry]
+        if own and len(own) > len(same):
+            return own[:1]
+        return [key for key in memos if not bases[key]] if not own and not rivals else []
 
     def _no_memo(self, part: Part, need: int, memos: int) -> str:
         found = (

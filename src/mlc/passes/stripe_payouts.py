@@ -28,7 +28,7 @@ from mlc.systems.sap.entries import differs, entry_marks, live
 
 KIND = "stripe-payout"
 _CURSOR = "stripe/payouts"
-_WINDOW = 30 * 86400  # payouts are listed by creation, and may fail for weeks
+_WINDOW = 90 * 86400  # payouts are listed by creation, and may fail for weeks
 _BEFORE = 35  # days before the start in which one that arrives after it may have been created
 _NEAR = timedelta(days=10)
 _SLOW = 14 * 86400  # so long Stripe may take to reconcile a payout before a person should look
@@ -53,6 +53,7 @@ class DepositFacts:
     periods: list[Period] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     cursors: dict[str, str] = field(default_factory=dict)
+    dealt: list[Mark] = field(default_factory=list)  # what a person dealt with by hand
 
 
 class StripePayouts:
@@ -79,17 +80,34 @@ class StripePayouts:
         keys = [key for ident in listed for key in (ident, f"{ident}/failed")]
         marks = {key: mark for key, mark in scene.journal.links.many(KIND, keys).items() if mark.state}
         held = {one.name: one for one in scene.journal.held.all(pass_=self._pass, dismissed=True)}
+        dealt = self._dealt_with(listed, marks, held)
+        marks |= {one.key: one for one in dealt}
         quiet = []
-        booked = [key for key, mark in marks.items() if mark.state == "booked" and key in listed]
+        booked = [key for key, mark in marks.items() if mark.state == "booked"]
         entries = scene.sap.entries_by_reference(booked) if booked else {}
-        self._vanished = {one for one in booked if not live(entries.get(one, []))}
+        self._vanished = {one.split("/")[0] for one in booked if not live(entries.get(one, []))}
         for one in sorted(listed.values(), key=lambda each: (each.created, each.id)):
-            if self._needs_reading(one, marks, held):
+            if self._needs_reading(one, marks):
                 yield from self._read(one, marks, held)
             else:
                 quiet.append(one)
         cursors = {_CURSOR: str(now)} if self._only is None and scene.since is None else {}
-        yield DepositFacts(quiet, marks=marks, held=held, cursors=cursors)
+        yield DepositFacts(quiet, marks=marks, held=held, cursors=cursors, dealt=dealt)
+
+    def _dealt_with(self, listed: Iterable[str], marks: dict[str, Mark], held: dict[str, Held]) -> list[Mark]:
+        """Return what a person dismissed as booked by hand: it is remembered as that, whatever is held of it later."""
+        found = []
+        for ident in listed:
+            known = held.get(self._name(ident))
+            if known is None or not known.dismissed or known.reason in _PASSING or ident in self._insist:
+                continue
+            key = f"{ident}/failed" if known.reason == "payout_failed" else ident
+            if key not in marks or marks[key].state == "waiting":
+                amount = known.amount.minor if known.amount is not None else 0
+                clearing = amount if key != ident else -amount
+                data = {"clearing": clearing, "fees": 0, "currency": self.scene.currency, "what": "dismissed by a person"}
+                found.append(Mark(KIND, key, state="by_hand", data=data))
+        return found
 
     def _listed(self) -> dict[str, StripePayout]:
         scene, kept = self.scene, self.scene.journal.cursor(_CURSOR)
@@ -108,20 +126,15 @@ class StripePayouts:
                 listed[ident] = found
         return {key: one for key, one in listed.items() if one.arrival >= scene.start}
 
-    def _needs_reading(self, one: StripePayout, marks: dict[str, Mark], held: dict[str, Held]) -> bool:
+    def _needs_reading(self, one: StripePayout, marks: dict[str, Mark]) -> bool:
         if not one.automatic or not one.reconciled or one.status not in ("paid", *_RETURNED):
             return False
-        if self._closed(one, held):
-            return False
         booked = marks.get(one.id)
-        if one.id in self._insist | self._vanished or booked is None or booked.state != "booked":
+        if one.id in self._insist | self._vanished or booked is None or booked.state not in ("booked", "by_hand"):
             return True
+        if booked.state == "by_hand":
+            return False
         return one.status in _RETURNED and (marks.get(f"{one.id}/failed") or booked).key != f"{one.id}/failed"
-
-    def _closed(self, one: StripePayout, held: dict[str, Held]) -> bool:
-        """Tell whether a person has dealt with it by hand."""
-        known = held.get(self._name(one.id))
-        return known is not None and known.dismissed and known.reason not in _PASSING and self._only is None
 
     def _read(self, one: StripePayout, marks: dict[str, Mark], held: dict[str, Held]) -> Iterator[DepositFacts]:
         """Yield a payout once, and a second time for its failure, which builds on what was really booked."""
@@ -187,7 +200,7 @@ class StripePayouts:
 
     def decide(self, facts: DepositFacts) -> Plan:
         """Turn one payout, or those that need a word only, into a plan."""
-        plan = Plan(seen=len(facts.payouts), cursors=dict(facts.cursors))
+        plan = Plan(seen=len(facts.payouts), cursors=dict(facts.cursors), marks=list(facts.dealt))
         for one in facts.payouts:
             self._decide(one, facts, plan)
         return plan
@@ -198,40 +211,36 @@ class StripePayouts:
     def _decide(self, one: StripePayout, facts: DepositFacts, plan: Plan) -> None:
         if facts.split is not None or facts.entries:
             self._reconciled(one, facts, plan)
-        elif one.id in facts.marks and facts.marks[one.id].state == "booked":
+        elif (mark := facts.marks.get(one.id)) is not None and mark.state == "booked":
             plan.unchanged += 1
+        elif mark is not None and mark.state == "by_hand":
+            self._by_hand(one, facts, plan)
         elif not one.automatic:
             self._manual(one, facts, plan)
-        elif self._closed(one, facts.held):
-            self._dealt_with(one, facts, plan)
         else:
             self._waits(one, facts, plan)
 
     def _manual(self, one: StripePayout, facts: DepositFacts, plan: Plan) -> None:
         held = facts.held.get(self._name(one.id))
-        if one.status in _RETURNED:
-            self._dealt_with(one, facts, plan)
+        if one.status in _RETURNED:  # it went and came back: nothing to book
+            plan.unchanged += 1
+            plan.healed += [held.name] if held is not None else []
+            plan.marks.append(Mark(KIND, one.id, state="returned"))
         elif one.status != "paid":
             plan.unchanged += 1
             plan.marks.append(Mark(KIND, one.id, state="waiting"))
-        elif held is None or not held.dismissed:
+        else:
             text = f"{one.id} over {one.amount} was started by hand: Stripe does not tell what is in it; book Dr bank, Cr clearing over"
             self._hold(one, facts, plan, "manual_payout", f"{text} {one.amount} by hand, then dismiss this", state="waiting")
+
+    def _by_hand(self, one: StripePayout, facts: DepositFacts, plan: Plan) -> None:
+        """A payout that a person booked by hand: its failure is told until that is dealt with too, nothing is booked."""
+        failed = facts.marks.get(f"{one.id}/failed")
+        if one.status in _RETURNED and (failed is None or failed.state != "by_hand"):
+            text = f"{one.id} over {one.amount} is {one.status} now, and it was booked by hand: take the booking in SAP back"
+            self._hold(one, facts, plan, "payout_failed", f"{text}, then dismiss this")
         else:
             plan.unchanged += 1
-
-    def _dealt_with(self, one: StripePayout, facts: DepositFacts, plan: Plan) -> None:
-        """A payout that a person booked by hand, or was asked to: its failure is told, nothing is booked."""
-        held = facts.held.get(self._name(one.id))
-        plan.unchanged += 1
-        if one.status in _RETURNED and held is not None and held.dismissed and held.reason != "payout_failed":
-            text = (
-                f"{one.id} over {one.amount} is {one.status} now, and it was dismissed as booked: take the booking in SAP back"
-            )
-            self._hold(one, facts, plan, "payout_failed", f"{text}, then dismiss this")
-        elif one.status in _RETURNED and held is not None and not held.dismissed and held.reason != "payout_failed":
-            plan.healed.append(held.name)
-            plan.marks.append(Mark(KIND, one.id, state="returned"))
 
     def _waits(self, one: StripePayout, facts: DepositFacts, plan: Plan) -> None:
         """Stripe has not finished it: noted, and held where it takes too long."""
@@ -268,9 +277,14 @@ class StripePayouts:
         clearing, bank = found["clearing_account"], found["bank_account"]
         assert clearing is not None
         assert bank is not None
-        others = [
-            one_ if _usable(one_ := found.get(role)) else None for role in ("fee_account", "vat_account", "suspense_account")
+        roles = ("fee_account", "vat_account", "suspense_account")
+        locked = [
+            role for role in roles if self.scene.rules.account(self.scene.currency, role) and not _usable(found.get(role))
         ]
+        if locked:
+            self._hold(one, facts, plan, "account", f"{one.id}: stripe.{locked[0]} cannot be posted to in SAP")
+            return None
+        others = [found.get(role) for role in roles]
         return Accounts(clearing, bank, *others)
 
     def _book(self, one: StripePayout, facts: DepositFacts, split: Split, plan: Plan) -> None:
@@ -401,6 +415,12 @@ class StripePayouts:
                 "balance_pending",
                 f"{one.id} is {one.status}; Stripe does not show yet when its money came back",
             )
+            return
+        again = facts.entries.get(f"{one.id}/failed", [])
+        booked = facts.marks.get(f"{one.id}/failed")
+        if (again or (booked is not None and booked.state == "booked")) and not live(again) and one.id not in self._insist:
+            text = f"the entry {one.id}/failed was reversed in SAP, or is not there any more; mlc replay {one.id} --again books it anew"
+            self._hold(one, facts, plan, "cancelled_in_sap", text)
             return
         command = deposits.reversed_entry(one, accounts, self.scene.day_of(one.failed_at))
         data = {"clearing": one.amount.minor, "fees": 0, "currency": one.amount.currency}

@@ -178,6 +178,10 @@ class SapReads:
         rows = self.bulk("CreditNotes", wire.CREDIT_MEMO, "CardCode", list(dict.fromkeys(codes)), extra=extra)
         return [one for one in map(wire.credit_memo, rows) if not one.cancelled]
 
+    def credit_memos(self, entries: Iterable[int]) -> list[CreditMemo]:
+        """Return credit memos by DocEntry."""
+        return [wire.credit_memo(row) for row in self.bulk("CreditNotes", wire.CREDIT_MEMO, "DocEntry", sorted(set(entries)))]
+
     def changed_credit_memos(self, since: date) -> Iterator[list[CreditMemo]]:
         """Yield pages of credit memos changed on or after a day."""
         where = f"UpdateDate ge {odata.literal(since)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlc.core.deposits import StripePayout
 from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
+from mlc.core.money import Money
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.client import ForbiddenError, StripeSystem
 
@@ -49,6 +50,12 @@ class StripeReads:
         """Return an invoice with its payments, None where Stripe has none."""
         body = self.system.find(f"/v1/invoices/{invoice_id}", {"expand": ["payments", "customer"]})
         return wire.invoice(body) if body else None
+
+    def credit_notes(self, invoice_id: str) -> list[tuple[str, Money]]:
+        """Return (number of the SAP credit memo it was made for, "" where none; amount) of an invoice's live credit notes."""
+        pages = self.system.pages("/v1/credit_notes", {"invoice": invoice_id})
+        rows = [row for page in pages for row in page if row.get("status") != "void"]
+        return [(str((row.get("metadata") or {}).get("sap_credit_memo") or ""), wire.money(row, "amount")) for row in rows]
 
     def customers_since(self, created: int) -> Iterator[list[ProcessorCustomer]]:
         """Yield pages of customers created at or after a moment, newest first."""
