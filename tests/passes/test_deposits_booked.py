@@ -191,3 +191,69 @@ def test_a_quiet_run_asks_little(books: Ledgers) -> None:
     assert len(books.requests("sap", sap)) <= 2, books.requests("sap", sap)
     assert payout in books.references()
     assert TODAY
+
+
+def test_a_dismissed_payout_that_fails(books: Ledgers) -> None:
+    """A payout that a person booked by hand and that fails is told until that is dealt with, and never booked by itself."""
+    books.books.lock_account(BANK)
+    payout = books.pay_out()
+    books.all()
+    assert reasons(books) == {payout: "account"}
+    for expected in ("account", "payout_failed"):
+        assert reasons(books) == {payout: expected}
+        opened = books.open()
+        opened.journal.dismiss(f"SBODEMO/reconcile-payout/stripe/{payout}", "by hand", "me")
+        opened.close()
+        books.all()
+        books.books.unlock_account(BANK)
+        assert books.held() == {}
+        if expected == "account":
+            books.account.fail_payout(payout)
+        for _ in range(2):
+            books.clock.pass_time(90000)
+            books.all()
+    assert (books.held(), books.references()) == ({}, {})
+
+
+def test_a_failed_entry_that_was_reversed_stays_reversed(books: Ledgers) -> None:
+    """Whoever reverses the bank leg of a failed payout meant it: held, with and without memory, and a frozen VAT account stops a payout."""
+    payout = books.pay_out()
+    books.all()
+    books.clock.pass_time(40 * 86400)  # a payout may fail late
+    books.account.fail_payout(payout)
+    books.all()
+    (entry,) = [one for one in books.books.entries() if one.reference2 == f"{payout}/failed"]
+    books.books.cancel_entry(entry.trans_id)
+    for _ in range(2):
+        books.all()
+        assert reasons(books) == {payout: "cancelled_in_sap"}
+        books.forget()
+
+
+def test_a_locked_account_is_never_passed_over(tmp_path: Path) -> None:
+    """Tax goes nowhere else when its configured account cannot be posted to: held (complaint 1)."""
+    from mlc.sandbox.stripe.switches import StripeSwitches
+
+    books = Ledgers(
+        tmp_path, count=1, config=f'{BOOK}\nvat_account: "1576"', stripe={"switches": StripeSwitches(fee_tax_percent=19)}
+    )
+    books.pay(*books.entries)
+    books.books.lock_account("1576")
+    payout = books.pay_out()
+    books.all()
+    assert reasons(books) == {payout: "account"}
+
+
+def test_two_payouts_in_one_line(tmp_path: Path) -> None:
+    """An entry keyed by hand that draws both payouts from clearing at once holds both: never booked beside it."""
+    books = Ledgers(tmp_path, count=4)
+    payouts = []
+    for pair in (books.entries[:2], books.entries[2:]):
+        for entry in pair:
+            books.account.pay(books.asked[entry])
+        payouts.append(books.pay_out())
+    total = sum(Decimal(books.account.read(one)["amount"]) for one in payouts) / 100
+    arrival = datetime.datetime.fromtimestamp(books.account.read(payouts[1])["arrival_date"], datetime.UTC).date()
+    books.books.add_entry([books.books.line(BANK, total), books.books.line(CLEARING, -total)], arrival)
+    books.all()
+    assert reasons(books) == dict.fromkeys(payouts, "maybe_booked")

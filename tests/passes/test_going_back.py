@@ -322,3 +322,152 @@ def test_hold_tells_what_to_book(tmp_path: Path) -> None:
     assert dispute in held.text
     assert "fee of 20.00 EUR" in held.text
     assert BOOK not in held.text
+
+
+def dismiss(books: Ledgers, name: str) -> None:
+    """Let a person dismiss a held item."""
+    opened = books.open()
+    opened.journal.dismiss(f"SBODEMO/{name}", "done", "me")
+    opened.close()
+
+
+@pytest.mark.parametrize("policy", ["book", "hold"])
+def test_what_a_person_dealt_with_turns(tmp_path: Path, policy: str) -> None:
+    """What was dismissed as booked and then fails or is won is told until that is dismissed too, and never booked by itself."""
+    books = Ledgers(tmp_path, config='suspense_account: "1590"')
+    one, two, *_ = books.pay(*books.entries)
+    refund, dispute = books.account.refund(one), books.account.dispute(two)
+    books.all()
+    for name in books.held():
+        dismiss(books, name)
+    books.all()
+    for key in ("refunds", "disputes"):
+        books.settings.tenants["acme"].stripe.__dict__[key] = policy
+    books.account.fail_refund(refund)
+    books.account.win_dispute(dispute)
+    for _ in range(3):
+        books.all()
+        books.clock.pass_time(90000)
+        assert reasons(books) == {refund: "refund_failed", dispute: "dispute_won"}
+    for name in books.held():
+        dismiss(books, name)
+    for _ in range(2):
+        books.all()
+        books.clock.pass_time(90000)
+        assert books.held() == {}
+    assert not {refund, f"{refund}/failed", dispute, f"{dispute}/won"} & set(books.references())
+
+
+def test_from_book_to_hold_and_back(books: Ledgers) -> None:
+    """What mlc booked stays booked under hold; its turn is told there, and booked once the configuration says book again."""
+    one, two, *_ = books.pay(*books.entries)
+    refund, kept = books.account.refund(one), books.account.refund(two, 2000)
+    books.all()
+    stripe = books.settings.tenants["acme"].stripe.__dict__
+    stripe["refunds"] = "hold"
+    books.clock.pass_time(90000)
+    books.all()
+    assert reasons(books) == dict.fromkeys((refund, kept), "reopened")
+    books.account.fail_refund(refund)
+    books.all()
+    assert books.held()[f"refund/stripe/{refund}"] == "refund_failed"
+    stripe["refunds"] = "book"
+    books.all()
+    assert reasons(books) == {kept: "reopened"}
+    books.prove()
+
+
+def test_a_dispute_won_while_held_keeps_its_fee_in_sight(tmp_path: Path) -> None:
+    """With hold a dispute that is won stays held for the fee that Stripe keeps, and is at peace where the fee came back."""
+    from mlc.sandbox.stripe.switches import StripeSwitches
+
+    for back in (False, True):
+        folder = tmp_path / str(back)
+        folder.mkdir()
+        books = Ledgers(folder, count=1, config="", stripe={"switches": StripeSwitches(dispute_fee_returned=back)})
+        (payment,) = books.pay(*books.entries)
+        dispute = books.account.dispute(payment)
+        books.all()
+        books.account.win_dispute(dispute)
+        books.all()
+        assert reasons(books) == ({} if back else {dispute: "dispute"})
+
+
+def test_documents_that_name_it_and_are_not_it(books: Ledgers) -> None:
+    """A document that names a refund and differs by customer or sum is asked about; one entry over two refunds books both."""
+    one, two, three, _ = books.pay(*books.entries)
+    other, sum_, first, second = (
+        books.account.refund(one, 5000), books.account.refund(two, 3000), books.account.refund(three, 1000), books.account.refund(three, 700),
+    )  # fmt: skip
+    books.books.add_refund("C2", Decimal("50.00"), reference=other)
+    books.books.add_refund("C2", Decimal("80.00"), reference=sum_)
+    sap = books.books
+    lines = [
+        sap.line("", Decimal("10.00"), partner="C1", fields={"Reference1": first}),
+        sap.line("", Decimal("7.00"), partner="C1", fields={"Reference1": second}),
+    ]
+    sap.add_entry([*lines, sap.line(CLEARING, Decimal("-17.00"))], TODAY)
+    books.all()
+    assert reasons(books) == {other: "maybe_booked", sum_: "maybe_booked"}
+    assert not {other, sum_, first, second} & set(books.references())
+
+
+def test_a_hand_that_is_taken_away(books: Ledgers) -> None:
+    """A document that was recognised and is cancelled later is told; a manual entry that was reversed again never was one."""
+    one, two, *_ = books.pay(*books.entries)
+    known, mistake = books.account.refund(one, 5000), books.account.refund(two, 3000)
+    paid = books.books.add_refund("C1", Decimal("50.00"), reference=known)
+    books.books.cancel_entry(books.books.refund_by_entry("C2", Decimal("30.00"), reference=f"for {mistake}"))
+    books.all()
+    assert reasons(books) == {mistake: "reopened"}
+    books.books.cancel_refund(paid)
+    books.clock.pass_time(90000)
+    books.all()
+    assert reasons(books) == {known: "cancelled_in_sap", mistake: "reopened"}
+
+
+def test_the_receipt_and_the_refund(books: Ledgers) -> None:
+    """A receipt cancelled beside its booked refund, or keyed anew before the refund, is never taken for the refund's booking."""
+    one, two, *_ = books.pay(*books.entries)
+    booked = books.account.refund(one)
+    books.all()
+    for payment in (one, two):
+        (receipt,) = books.posted()[payment]
+        books.books.cancel_payment(receipt.doc_entry)
+    books.books.add_receipt("C2", Decimal("119.00"), {books.entries[1]: Decimal("119.00")}, date=TODAY)
+    books.all()
+    assert (reasons(books)[one], reasons(books)[two]) == ("cancelled_in_sap", "cancelled_in_sap")
+    refund = books.account.refund(two)
+    books.all()
+    assert reasons(books)[refund] == "maybe_booked"
+    assert booked in books.references()
+
+
+def test_a_memo_settles_the_refund_of_its_own_invoice(books: Ledgers) -> None:
+    """Of two refunds of one sum a memo settles the one of its invoice; a memo of a third invoice settles neither."""
+    first, third = books.entries[0], books.entries[2]
+    one, three = books.pay(first, third)
+    left, right = books.account.refund(one, 3000), books.account.refund(three, 3000)
+    books.books.credit_memo(third, Decimal("30.00"))
+    books.all()
+    assert reasons(books) == {left: "reopened"}
+    assert right in books.references()
+
+
+def test_again_books_a_reversed_refund_anew(books: Ledgers) -> None:
+    """A whole refund whose entry was reversed in SAP is booked again where a person insists."""
+    from mlc.engine.road import Options
+    from mlc.passes.post_payments import PostPayments
+
+    (payment,) = books.pay(books.entries[0])
+    refund = books.account.refund(payment)
+    books.all()
+    (entry,) = [one for one in books.books.entries() if one.reference2 == refund]
+    books.books.cancel_entry(entry.trans_id)
+    opened = books.open()
+    try:
+        opened.road("post-payments", Options()).run(PostPayments(opened.scene(), only=[payment], insist=[refund]))
+    finally:
+        opened.close()
+    books.all()
+    assert (reasons(books), books.owed("C1")) == ({refund: "reopened"}, 11900 * 2)

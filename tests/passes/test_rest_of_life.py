@@ -96,3 +96,25 @@ def test_a_new_due_date_is_told_once(tmp_path: Path) -> None:
     assert len(trail(books, "due date of invoice 1001 changed")) == 1
     assert [one for one in books.requests("stripe", before) if one[0] != "GET"] == []
     assert books.held() == {}
+
+
+def test_stripe_is_told_of_a_memo_once(tmp_path: Path) -> None:
+    """A memo is told out of band once, also after the state was lost; not one that was taken off before, nor beyond what is left."""
+    books = Ledgers(tmp_path, count=2, config=f"{BOOK}\ncredit_rest: out_of_band")
+    told, refunded = books.entries
+    before = books.invoice("C1")
+    books.books.credit_memo(before, Decimal("30.00"))
+    books.all()
+    books.asked = books.pushed()
+    (_, payment, _) = books.pay(told, refunded, before)
+    books.account.refund(payment, 2000)
+    books.all()
+    books.books.credit_memo(told, Decimal("80.00"))
+    books.books.credit_memo(told, Decimal("70.00"))
+    books.books.credit_memo(refunded, Decimal("20.00"))
+    for _ in range(2):
+        books.clock.pass_time(2 * 86400)
+        books.all()
+        assert [one["out_of_band_amount"] for one in notes(books)] == [8000]
+        assert list(reasons(books).values()) == ["amount_mismatch"]
+        books.forget()

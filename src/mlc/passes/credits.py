@@ -63,6 +63,7 @@ def _is_news(one: CreditMemo, links: dict[str, Mark]) -> bool:
 def decide(scene: Scene, facts: CreditFacts) -> Plan:
     """Tell Stripe of each memo out of band, as far as Stripe collected the money; else hold."""
     plan = Plan(seen=len(facts.memos), cursors=dict(facts.cursors))
+    wished: dict[str, int] = {}  # what this page credits already
     for memo in facts.memos:
         link = facts.links[str(memo.base_invoices[0])]
         there, number = facts.there.get(link.other), link.data.get("doc_num")
@@ -87,12 +88,14 @@ def decide(scene: Scene, facts: CreditFacts) -> Plan:
             plan.notes.append((name, f"credit memo {memo.doc_num} of the paid invoice {number} is not told to Stripe: {why}"))
             plan.marks.append(Mark("invoice", link.key, data={f"memos_{memo.doc_num}": 0}))
             continue
-        left = Money(there.total.minor - sum(noted.minor for _, noted in notes), amount.currency)
+        taken = sum(noted.minor for _, noted in notes) + wished.get(link.other, 0)
+        left = Money(there.total.minor - taken, amount.currency)
         about = {"doc_entry": int(link.key), "doc_num": number, "invoice": link.other, "card_code": memo.card_code}
         if amount > left:
             text = f"credit memo {memo.doc_num} over {amount} is more than is left to credit on {link.other} of invoice {number} ({left})"
             plan.skips.append(Skip(name, "amount_mismatch", text, amount=amount, about=about))
             continue
+        wished[link.other] = wished.get(link.other, 0) + amount.minor
         nothing = Money(0, amount.currency)
         command = CreditInvoice(
             int(link.key), number or 0, link.other, memo.doc_num, nothing, nothing, f"Credit memo {memo.doc_num}", amount.minor

@@ -78,6 +78,7 @@ class PushInvoices:
         self._customers_read = False
         self._waiting: dict[int, list[Held]] = {}
         self._named: dict[tuple[str, int], str] = {}
+        self._turns: dict[int, str] = {}  # DocEntry -> the name of the wish for its next installment
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class PushInvoices:
         if scene.rules.installments == "next_due":
             facts.plans = installments.read(scene, [facts.invoices[entry] for entry in fresh if entry in facts.invoices])
             for entry in facts.plans:
-                name = self._wish(entry, facts)
+                name = self._turns[entry] = self._wish(entry, facts)
                 facts.states[scene.name("push-invoice", entry)] = scene.journal.states([name]).get(name, "")
         for held in facts.held.values():
             if held.reason == "customer_balance":
@@ -340,7 +341,13 @@ class PushInvoices:
 
     def _skip(self, one: Invoice, reason: str, text: str, amount: Money | None = None) -> Skip:
         about = {"doc_entry": one.doc_entry, "doc_num": one.doc_num, "card_code": one.card_code}
-        return Skip(self.scene.name("push-invoice", one.doc_entry), reason, text, amount=amount, about=about)
+        return Skip(
+            self._turns.get(one.doc_entry) or self.scene.name("push-invoice", one.doc_entry),
+            reason,
+            text,
+            amount=amount,
+            about=about,
+        )
 
     def _lane(self, one: Invoice) -> str:
         return f"customer/{one.card_code}"

@@ -356,8 +356,8 @@ class StripePayouts:
         if facts.unread:
             return f"SAP does not show the entries around {one.arrival} ({facts.unread}): whether {one.id} was keyed cannot be told"
         for entry, _ in facts.by_hand:
-            text = f"journal entry {entry.number} of {entry.day} brings {one.amount} to the bank: is it {one.id}?"
-            return f"{text} Dismiss this if so, else mlc replay {one.id} --again"
+            text = f"journal entry {entry.number} of {entry.day} may bring {one.id} over {one.amount} to the bank already;"
+            return f"{text} dismiss this if so, else mlc replay {one.id} --again"
         return ""
 
     def _unposted(self, day: date, one: StripePayout, facts: DepositFacts, plan: Plan) -> bool:
