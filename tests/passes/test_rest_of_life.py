@@ -118,3 +118,15 @@ def test_stripe_is_told_of_a_memo_once(tmp_path: Path) -> None:
         assert [one["out_of_band_amount"] for one in notes(books)] == [8000]
         assert list(reasons(books).values()) == ["amount_mismatch"]
         books.forget()
+
+
+def test_paid_in_part_there_and_wholly_here(tmp_path: Path) -> None:
+    """A part paid at Stripe and the whole keyed in SAP by hand: both are held, and nothing beyond the rest is reported."""
+    books = Ledgers(tmp_path, count=1)
+    (entry,) = books.entries
+    payment = books.account.pay_partly(books.asked[entry], 522)
+    books.books.add_receipt("C1", Decimal("119.00"), {entry: Decimal("119.00")}, date=TODAY)
+    books.all()
+    assert reasons(books) == {payment: "maybe_booked", str(entry): "balance_unexplained"}
+    assert books.account.all("payment_record") == []
+    assert books.account.read(books.asked[entry])["amount_remaining"] == 11900 - 522

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from mlc.core.commands import Allocation
 from mlc.core.facts import Invoice, Origin, Payment
@@ -121,7 +122,16 @@ def distrust(origin: Origin, invoice: Invoice | None) -> tuple[str, str] | None:
 
 def total_text(invoice: Invoice) -> str:
     """Return DocTotal as it stands in metadata: plain digits without trailing zeros."""
-    text = f"{invoice.total:f}"
+    return _digits(invoice.total)
+
+
+def plain(money: Money) -> str:
+    """Return an amount in the same spelling."""
+    return _digits(money.decimal())
+
+
+def _digits(value: Decimal) -> str:
+    text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

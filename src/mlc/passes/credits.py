@@ -13,6 +13,7 @@ from datetime import timedelta
 from mlc.core.commands import CreditInvoice
 from mlc.core.facts import CreditMemo, ProcessorInvoice
 from mlc.core.intents import Intent, Mark, Plan, Skip
+from mlc.core.matching import plain
 from mlc.core.money import Money, MoneyError, from_decimal
 from mlc.passes.scene import Scene
 
@@ -79,12 +80,9 @@ def decide(scene: Scene, facts: CreditFacts) -> Plan:
         if any(number_ == str(memo.doc_num) for number_, _ in notes):
             plan.marks.append(Mark("invoice", link.key, data={f"memos_{memo.doc_num}": amount.minor}))
             continue  # told already: the state that knew of it is lost
-        if link.data.get("explained") or link.other in facts.back:
-            why = (
-                "what was asked for may have been lowered by it"
-                if link.data.get("explained")
-                else "money of it went back at Stripe"
-            )
+        lowered = there.origin.doc_total != plain(there.total)
+        if lowered or link.other in facts.back:
+            why = "what was asked for may have been lowered by it" if lowered else "money of it went back at Stripe"
             plan.notes.append((name, f"credit memo {memo.doc_num} of the paid invoice {number} is not told to Stripe: {why}"))
             plan.marks.append(Mark("invoice", link.key, data={f"memos_{memo.doc_num}": 0}))
             continue

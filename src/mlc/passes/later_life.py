@@ -226,6 +226,11 @@ def _decide_fall(
     scene: Scene, one: Invoice, link: Mark, life: LifeFacts, fall: Money, there: ProcessorInvoice, plan: Plan
 ) -> None:  # fmt: skip
     """Carry a fall of the balance to Stripe where receipts and credit memos explain it to the minor unit; else hold."""
+    if fall.minor > there.remaining.minor:
+        text = f"the balance of {one.doc_num} fell by {fall} in SAP, and Stripe asks for {there.remaining} only: {link.other} was paid there"
+        text = f"{text} with money that SAP does not hold for it; was it keyed by hand? Then settle the rest at Stripe"
+        plan.skips.append(_skip(scene, one, link, "balance_unexplained", text))
+        return
     receipts, memos = new_reductions(one, link.data, life.at_stripe, life.receipts, life.memos, fall)
     rest = 0
     if receipts is None or memos is None:
