@@ -22,13 +22,14 @@ from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.passes import debit_news, parked, settling, standing
 from mlc.passes.adopting import adopted
+from mlc.passes.deposit_facts import DepositFacts
 from mlc.passes.payout_batch import KNOWN, Opened, PayoutFacts, balances
 from mlc.passes.payout_case import Outcome, outcome
 from mlc.passes.payout_facts import PayoutReader
 from mlc.passes.scene import Scene
 from mlc.passes.settling import SettleFacts
 from mlc.passes.standing import StandingFacts
-from mlc.passes.stripe_payouts import DepositFacts, StripePayouts, only_stripe
+from mlc.passes.stripe_payouts import StripePayouts, only_stripe
 from mlc.systems.sap.entries import entry_marks, live
 
 NAME = "reconcile-payouts"
