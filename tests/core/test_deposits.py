@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,3 +86,15 @@ def test_what_belongs_to_nobody_needs_an_account() -> None:
     assert missing(added(("unheard_of", 5, 0)), bare) == "suspense_account"
     assert missing(added(("charge", 500, 5)), bare) == "fee_account"
     assert missing(added(("charge", 500, 0)), bare) == ""
+
+
+STAYS = ["payout_cancel", "payout_failure", "payout_minimum_balance_hold", "payout_minimum_balance_release", "payout_reversal"]
+
+
+@pytest.mark.parametrize("category", STAYS)
+def test_what_stays_inside_the_balance_is_no_line_of_its_own(category: str) -> None:
+    """A payout that came back, or money held back inside, counts for the sum and needs neither suspense nor a person."""
+    split = added(("charge", 10000, 175), (category, 4000, 0))
+    assert (split.net, split.others, split.unknown) == (13825, {}, [])
+    assert missing(split, Accounts(WHOLE.clearing, WHOLE.bank, WHOLE.fee)) == ""
+    assert lines(split) == {"1200": 13825, "6855": 175, "1361": -14000}

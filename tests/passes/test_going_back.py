@@ -358,6 +358,21 @@ def test_what_a_person_dealt_with_turns(tmp_path: Path, policy: str) -> None:
     assert not {refund, f"{refund}/failed", dispute, f"{dispute}/won"} & set(books.references())
 
 
+def test_a_dismissal_is_about_what_was_told(tmp_path: Path) -> None:
+    """A refund that is dismissed, keyed with its name, and fails before the next run: the failure is still to be told."""
+    books = Ledgers(tmp_path, config='suspense_account: "1590"')
+    (payment,) = books.pay(books.entries[0])
+    refund = books.account.refund(payment, 500)
+    books.all()
+    assert reasons(books) == {refund: "refund"}
+    dismiss(books, next(iter(books.held())))
+    books.books.add_refund("C1", Decimal("5.00"), reference=refund)
+    books.account.fail_refund(refund)
+    for _ in range(2):
+        books.all()
+        assert reasons(books) == {refund: "refund_failed"}
+
+
 def test_from_book_to_hold_and_back(books: Ledgers) -> None:
     """What mlc booked stays booked under hold; its turn is told there, and booked once the configuration says book again."""
     one, two, *_ = books.pay(*books.entries)
@@ -452,6 +467,19 @@ def test_a_memo_settles_the_refund_of_its_own_invoice(books: Ledgers) -> None:
     books.all()
     assert reasons(books) == {left: "reopened"}
     assert right in books.references()
+
+
+def test_a_memo_of_another_invoice_settles_nothing(books: Ledgers) -> None:
+    """The only open memo of a refund's sum was made from another invoice: it is somebody's, and the refund waits."""
+    first, third = books.entries[0], books.entries[2]
+    one, _ = books.pay(first, third)
+    refund = books.account.refund(one, 3000)
+    books.books.credit_memo(third, Decimal("30.00"))
+    books.all()
+    assert reasons(books) == {refund: "reopened"}
+    books.books.credit_memo(first, Decimal("30.00"))
+    books.all()
+    assert books.held() == {}
 
 
 def test_again_books_a_reversed_refund_anew(books: Ledgers) -> None:

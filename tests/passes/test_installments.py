@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import TODAY
 from ledgers import Ledgers, reasons
+from mlc.core.facts import Installment
+from mlc.passes import installments
 
 PLAN = (("40.00", 10), ("40.00", 40), ("39.00", 70))
 
@@ -90,6 +93,9 @@ def test_the_next_waits_for_the_money_of_the_one_before(tmp_path: Path) -> None:
     books.all()
     assert reasons(books)[payment] == "maybe_booked"
     assert open_at_stripe(books, entry) == []
+    books.forget()
+    books.all()
+    assert len(books.account.all("invoice", metadata={"sap_doc_entry": str(entry)})) == 1
 
 
 def test_a_hand_in_between(tmp_path: Path) -> None:
@@ -127,3 +133,27 @@ def test_paid_before_the_push(tmp_path: Path, how: str) -> None:
     payment = books.account.pay(asked["id"])
     books.all()
     assert rows(books, payment)[0] == (2, Decimal("40.00"))
+
+
+@pytest.mark.parametrize(("balance", "known"), [("79.00", True), ("78.99", False), ("119.00", False)])
+def test_rows_that_are_not_the_balance_tell_nothing(balance: str, known: bool) -> None:
+    """What is open of each installment counts only where the rows add up to the balance SAP shows, to the cent."""
+    parts = tuple(Installment(number, TODAY, Decimal(amount)) for number, (amount, _) in enumerate(PLAN, 1))
+    one: Any = SimpleNamespace(
+        total=Decimal("119.00"),
+        doc_entry=7,
+        card_code="C2",
+        trans_num=70,
+        currency="EUR",
+        balance=Decimal(balance),
+        installments=3,
+        plan=parts,
+    )
+    entry = SimpleNamespace(lines=[SimpleNamespace(line_id=row, short_name="C2") for row in range(3)])
+    there = [SimpleNamespace(trans=70, row=row, amount=Decimal(amount)) for row, amount in ((1, "40.00"), (2, "39.00"))]
+    sap = SimpleNamespace(
+        invoices=lambda *_, **__: {7: one}, entries_by_number=lambda _: {70: entry}, open_items=lambda _: there
+    )  # fmt: skip
+    scene: Any = SimpleNamespace(sap=sap, currency="EUR", is_local=lambda _: True)
+    found = installments.read(scene, [one])[7]
+    assert [part.open for part in found] == ([0, 4000, 3900] if known else [])
