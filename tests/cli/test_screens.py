@@ -17,7 +17,7 @@ import typer
 from desk import Desk
 
 from goldens import compare
-from mlc.cli import holding, looking
+from mlc.cli import holding, looking, pinging
 from mlc.cli.app import app
 from mlc.cli.render import Voice
 
@@ -42,8 +42,8 @@ def golden(name: str, text: str) -> None:
 def told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk whose ages are counted by the simulated clock."""
     clock = types.SimpleNamespace(time=desk.company.clock.now)
-    monkeypatch.setattr(looking, "time", clock)
-    monkeypatch.setattr(holding, "time", clock)
+    for room in (looking, pinging, holding):
+        monkeypatch.setattr(room, "time", clock)
     return desk
 
 

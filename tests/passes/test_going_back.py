@@ -9,6 +9,8 @@ import pytest
 
 from harness import TODAY
 from ledgers import BOOK, CLEARING, FEES, Ledgers, reasons
+from mlc.engine.road import Options
+from mlc.passes.post_payments import PostPayments
 
 
 @pytest.fixture
@@ -194,15 +196,7 @@ def test_the_payment_must_stand_before_it_goes_back(books: Ledgers) -> None:
     refund = books.account.refund(payment, 1900)
     books.all()
     assert reasons(books) == {payment: "maybe_booked", refund: "original_not_found"}
-    from mlc.cli.replaying import PostPayments
-
-    opened = books.open()
-    try:
-        from mlc.engine.road import Options
-
-        opened.road("post-payments", Options()).run(PostPayments(opened.scene(), only=[payment], insist=[payment]))
-    finally:
-        opened.close()
+    again(books, payment, payment)
     books.all()
     assert reasons(books)[refund] == "reopened"
     assert books.references()[refund] == 1
@@ -322,6 +316,15 @@ def test_hold_tells_what_to_book(tmp_path: Path) -> None:
     assert dispute in held.text
     assert "fee of 20.00 EUR" in held.text
     assert BOOK not in held.text
+
+
+def again(books: Ledgers, payment: str, thing: str) -> None:
+    """Let a person insist on a payment, or on what went back of it (mlc replay --again)."""
+    opened = books.open()
+    try:
+        opened.road("post-payments", Options()).run(PostPayments(opened.scene(), only=[payment], insist=[thing]))
+    finally:
+        opened.close()
 
 
 def dismiss(books: Ledgers, name: str) -> None:
@@ -484,18 +487,11 @@ def test_a_memo_of_another_invoice_settles_nothing(books: Ledgers) -> None:
 
 def test_again_books_a_reversed_refund_anew(books: Ledgers) -> None:
     """A whole refund whose entry was reversed in SAP is booked again where a person insists."""
-    from mlc.engine.road import Options
-    from mlc.passes.post_payments import PostPayments
-
     (payment,) = books.pay(books.entries[0])
     refund = books.account.refund(payment)
     books.all()
     (entry,) = [one for one in books.books.entries() if one.reference2 == refund]
     books.books.cancel_entry(entry.trans_id)
-    opened = books.open()
-    try:
-        opened.road("post-payments", Options()).run(PostPayments(opened.scene(), only=[payment], insist=[refund]))
-    finally:
-        opened.close()
+    again(books, payment, refund)
     books.all()
     assert (reasons(books), books.owed("C1")) == ({refund: "reopened"}, 11900 * 2)

@@ -48,16 +48,16 @@ class ReversalFacts:
 
 def gather(scene: Scene, pass_: str, found: Iterable[Reversal], insist: set[str]) -> Iterator[ReversalFacts]:
     """Yield a batch, and again while more of it can be booked: what turned a reversal waits for the reversal's own entry."""
-    todo = list({one.id: one for one in found}.values())
+    batch = list({one.id: one for one in found}.values())
     for _ in range(4):
-        if not todo:
+        if not batch:
             return
-        facts = _facts(scene, pass_, todo, insist)
+        facts = _facts(scene, pass_, batch, insist)
         before = set(facts.marks)
         yield facts
-        keys = [one.id + leg.suffix for one in todo for leg in _legs(scene, one)]
+        keys = [one.id + leg.suffix for one in batch for leg in _legs(scene, one)]
         after = {key for key, mark in scene.journal.links.many("reversal", keys).items() if mark.state}
-        todo = [one for one in todo if _progress(scene, one, before, after)]
+        batch = [one for one in batch if _progress(scene, one, before, after)]
 
 
 def _legs(scene: Scene, one: Reversal) -> Sequence[Leg]:
@@ -99,16 +99,16 @@ def policy(scene: Scene, kind: str) -> str:
     return scene.rules.refunds if kind == "refund" else scene.rules.disputes
 
 
-def _facts(scene: Scene, pass_: str, todo: list[Reversal], insist: set[str]) -> ReversalFacts:
+def _facts(scene: Scene, pass_: str, batch: list[Reversal], insist: set[str]) -> ReversalFacts:
     links = scene.journal.links
-    facts = ReversalFacts(todo, insist=insist)
+    facts = ReversalFacts(batch, insist=insist)
     facts.held = {one.name: one for one in scene.journal.held.all(pass_=pass_, dismissed=True)}
-    payments = list(dict.fromkeys(one.payment for one in todo if one.payment))
+    payments = list(dict.fromkeys(one.payment for one in batch if one.payment))
     facts.links = {key: mark for key, mark in links.many("payment", payments).items() if mark.state in ("posted", "cancelled")}
     absent = [one for one in payments if one not in facts.links]
     facts.others = scene.stripe.payments(dict.fromkeys(absent, 0)) if absent else {}
     facts.waits = {one: _why_absent(scene, one, facts) for one in absent}
-    booking = [one for one in todo if one.payment in facts.links]
+    booking = [one for one in batch if one.payment in facts.links]
     if booking:
         _read_around(scene, booking, facts)
     return facts

@@ -122,7 +122,7 @@ class SapReads:
 
         Raises ConfigError where SAP has no such user field.
         """
-        with _known_field(hold_field):
+        with _known_fields([hold_field] if hold_field else [], _HOLD):
             rows = self.bulk("BusinessPartners", _owing(hold_field), "CardCode", list(dict.fromkeys(codes)), key="CardCode")
             return {one.card_code: one for one in map(wire.partner, rows)}
 
@@ -130,7 +130,7 @@ class SapReads:
         """Yield pages of customers that were changed on or after a day, owe something, or are frozen."""
         changed = f"UpdateDate ge {odata.literal(since)} or " if since is not None else ""
         where = f"CardType eq 'cCustomer' and ({changed}CurrentAccountBalance ne 0 or Frozen eq 'tYES')"
-        with _known_field(hold_field):
+        with _known_fields([hold_field] if hold_field else [], _HOLD):
             for page in self.system.pages("BusinessPartners", _owing(hold_field), where, key="CardCode", page=_SMALL_ROWS):
                 yield [wire.partner(row) for row in page]
 
@@ -213,16 +213,9 @@ class SapReads:
         Raises ConfigError where SAP has no such field.
         """
         select = ",".join([wire.PARTNER, "DebitorAccount", *fields])
-        try:
+        with _known_fields(fields, "gocardless.dimensions: customer_field"):
             rows = self.bulk("BusinessPartners", select, "CardCode", list(dict.fromkeys(codes)), key="CardCode")
             return {one.card_code: one for one in map(wire.partner, rows)}
-        except SapRefusedError as refused:
-            if fields and refused.error.code in (-1000, 201):
-                raise ConfigError(
-                    f"SAP does not know {', '.join(fields)} on business partners: {refused.error.text}",
-                    hint="correct gocardless.dimensions: customer_field names a user field of table OCRD",
-                ) from refused
-            raise
 
     def entries_by_reference(self, references: Iterable[str]) -> dict[str, list[Booked]]:
         """Return our reference -> journal entries that carry it, reversals included."""
@@ -391,15 +384,18 @@ def _owing(hold_field: str) -> str:
     return f"{wire.PARTNER_OWING},{hold_field}" if hold_field else wire.PARTNER_OWING
 
 
+_HOLD = "stripe.customers.hold_field: it"
+
+
 @contextmanager
-def _known_field(hold_field: str) -> Iterator[None]:
+def _known_fields(fields: Sequence[str], where: str) -> Iterator[None]:
     try:
         yield
     except SapRefusedError as refused:
-        if hold_field and refused.error.code in (-1000, 201):
+        if fields and refused.error.code in (-1000, 201):
             raise ConfigError(
-                f"SAP does not know {hold_field} on business partners: {refused.error.text}",
-                hint="correct stripe.customers.hold_field: it names a user field of table OCRD",
+                f"SAP does not know {', '.join(fields)} on business partners: {refused.error.text}",
+                hint=f"correct {where} names a user field of table OCRD",
             ) from refused
         raise
 
