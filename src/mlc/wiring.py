@@ -61,8 +61,6 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
 }
 RUN_ORDER = tuple(PASSES)
 STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
-TAKES_EITHER = ("reconcile-payouts",)
-NEEDS = {"post-payments": "stripe", "push-invoices": "stripe"}
 
 
 @dataclass(slots=True)
@@ -108,11 +106,7 @@ class OpenTenant:
 
     def lacks(self, pass_: str) -> str:
         """Return what a pass needs and this tenant does not have, "" where it has all."""
-        section = NEEDS.get(pass_, "")
-        if not section and pass_ in TAKES_EITHER and self.tenant.gocardless is None:
-            into = self.tenant.stripe.bank_account if self.tenant.stripe is not None else None
-            return "" if into else "gocardless section and no stripe.bank_account"
-        return f"{section} section" if section and getattr(self.tenant, section) is None else ""
+        return self.tenant.lacks(pass_)
 
     def clear(self, ask: Callable[[str, list[Party], list[str]], str] | None) -> None:
         """Let this tenant write. In mode live the accounts behind the keys are read, and a person must have confirmed each.

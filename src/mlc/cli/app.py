@@ -26,9 +26,22 @@ def _top(
 
 
 def _register() -> None:
-    from mlc.cli import auditing, configuring, explaining, holding, looking, passes, pinging, playing, reporting, secreting
+    from mlc.cli import (
+        auditing,
+        configuring,
+        explaining,
+        holding,
+        looking,
+        passes,
+        pinging,
+        playing,
+        receiving,
+        reporting,
+        secreting,
+    )  # fmt: skip
 
-    for room in (playing, configuring, secreting, explaining, pinging, looking, reporting, passes, holding, auditing):
+    rooms = (playing, configuring, secreting, explaining, pinging, looking, reporting, passes, receiving, holding, auditing)
+    for room in rooms:
         room.register(app)
 
 

@@ -14,6 +14,7 @@ from mlc.core import errors
 
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
+    from mlc.store.inbox import Tally
     from mlc.store.journal import Journal
 
 _SKEW = 120.0
@@ -54,6 +55,7 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
                     "pass", tenant=tenant.name, **{"pass": run["pass"]}, last_success=run["success"], last_start=run["started"],
                     exit_code=run["exit_code"], counts=run["counts"], intents=counts.get(run["pass"], {}), message=run["message"],
                 )  # fmt: skip
+        waiting, arrived = journal.inbox.counts()
         held, oldest, doubt = journal.held.count(), journal.held.oldest(), journal.in_doubt()
         events = journal.cursor("stripe/events")
         facts = {
@@ -62,12 +64,14 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             "newest Stripe event seen": f"{age(now - int(events))} old" if events and int(events) else "none yet",
             **_stripe_payouts(journal),
             **_debits(journal, now),
+            **_webhooks(journal, now),
             "audit head": journal.audit.head()[:16],
         }
         if session.options.json:
             session.voice.emit(
                 "status", tenant=tenant.name, mode=tenant.mode, held=held, oldest_held=oldest, in_doubt=doubt,
-                audit_head=journal.audit.head(),
+                audit_head=journal.audit.head(), inbox_waiting=waiting, oldest_waiting=arrived,
+                webhooks=[_tally(one) for one in journal.inbox.tallies()],
             )  # fmt: skip
         elif not session.options.quiet:
             session.voice.out(f"{tenant.name} ({tenant.sap.company_db}, {tenant.mode})")
@@ -82,9 +86,28 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             for pass_ in PASSES:
                 if journal.cursor(f"tripped/{pass_}"):
                     session.voice.out(f"  {pass_} is stopped by a safety limit: look, then run it once with --accept-limit")
-        waits = [since for since in (oldest, journal.oldest_refused()) if since is not None]
+        waits = [since for since in (oldest, journal.oldest_refused(), arrived) if since is not None]
         if waits and now - min(waits) > settings.alert_after.total_seconds():
             session.codes.append(errors.ATTENTION)
+
+
+def _webhooks(journal: Journal, now: float) -> dict[str, str]:
+    """Return how deliveries fared: what came last, what was refused last and why, what no pass has dealt with yet."""
+    told = {}
+    for one in journal.inbox.tallies():
+        text = f"{one.received} received" + (f", the last {age(now - one.last_received)} ago" if one.last_received else "")
+        text += f"; {one.repeated} repeated" if one.repeated else ""
+        if one.last_refused:
+            text += f"; {one.refused} refused, the last {age(now - one.last_refused)} ago: {one.last_reason}"
+        told[f"webhooks of {one.system}"] = text
+    waiting, oldest = journal.inbox.counts()
+    if told:
+        told["waiting in the inbox"] = f"{waiting}" + (f", the oldest for {age(now - oldest)}" if oldest else "")
+    return told
+
+
+def _tally(one: Tally) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _stripe_payouts(journal: Journal) -> dict[str, str]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlc.cli.events import find_event, is_event
 from mlc.cli.passes import STOPS_PUSH, run_one
+from mlc.core import errors
 from mlc.core.commands import (
     CreatePartner,
     DropDraft,
@@ -34,7 +36,10 @@ from mlc.passes.sync_customers import SyncCustomers
 
 if TYPE_CHECKING:
     from mlc.cli.session import Session
+    from mlc.core.debits import DebitEvent
+    from mlc.core.facts import Hint
     from mlc.engine.road import Options
+    from mlc.store.inbox import Letter
     from mlc.store.records import Stored
     from mlc.systems.stripe.reads import StripeReads
     from mlc.wiring import OpenTenant
@@ -54,12 +59,15 @@ class Wanted:
     payouts: list[str] = field(default_factory=list)
     cards: list[str] = field(default_factory=list)  # partners whose customer is looked at again on both sides
     customers: list[str] = field(default_factory=list)  # Stripe customers that nobody is
+    hints: list[Hint] = field(default_factory=list)  # what an event of Stripe is about
+    debit_events: list[DebitEvent] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)  # deliveries that are dealt with by this
     others: list[Stored] = field(default_factory=list)
     finished: list[Stored] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         again = self.payments or self.back or self.documents or self.payouts or self.cards or self.customers
-        return bool(again or self.others or self.finished)
+        return bool(again or self.others or self.finished or self.hints or self.debit_events)
 
 
 def replay_in(
@@ -84,14 +92,14 @@ def replay_in(
     known = bool(wanted)
     _leave_waiting_drafts(session, opened, wanted)
     scene = opened.scene()
-    if wanted.payments or wanted.back:
+    if wanted.payments or wanted.back or wanted.hints:
         insist = [*wanted.payments, *(one for one, _ in wanted.back)] if again else []
         only = dict.fromkeys([*wanted.payments, *(payment for _, payment in wanted.back)])
-        pass_ = PostPayments(scene, only=only, insist=insist)
+        pass_ = PostPayments(scene, only=only, insist=insist, hints=wanted.hints)
         session.codes.append(run_one(session, opened, POST, options, None, pass_))
-    if wanted.payouts:
+    if wanted.payouts or wanted.debit_events:
         insist = wanted.payouts if again else []
-        reconcile = ReconcilePayouts(scene, only=dict.fromkeys(wanted.payouts), insist=insist)
+        reconcile = ReconcilePayouts(scene, only=dict.fromkeys(wanted.payouts), insist=insist, told=wanted.debit_events)
         session.codes.append(run_one(session, opened, RECONCILE, options, None, reconcile))
     if wanted.cards or wanted.customers:
         sync = SyncCustomers(scene, cards=dict.fromkeys(wanted.cards), only=dict.fromkeys(wanted.customers), insist=True)
@@ -105,15 +113,15 @@ def replay_in(
     elif wanted.documents:
         push = PushInvoices(scene, only=wanted.documents, insist=again)
         session.codes.append(run_one(session, opened, PUSH, options, None, push))
+    if not options.dry_run and not {*session.codes} - {errors.OK, ATTENTION}:
+        opened.journal.inbox.settled([letter.seq for letter in wanted.letters], opened.run_id)
     return known
 
 
 def _find(opened: OpenTenant, wish: str, wanted: Wanted, *, again: bool) -> None:
     journal = opened.journal
-    if wish.startswith("evt_"):
-        hint = opened.stripe.event(wish) if opened.stripe is not None else None
-        if hint is not None and hint.payment:
-            wanted.payments.append(hint.payment)
+    if is_event(wish):
+        find_event(opened, wish, wanted)
         return
     for item in journal.held.search(wish):
         _by_about(item.name, item.about, wanted, opened)

@@ -21,11 +21,19 @@ TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant as
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="For example sap.password or stripe.secret_key.")]
 
 
-def references(tenant: Tenant) -> dict[str, object]:
-    """Return the secrets a tenant needs now, with what the configuration refers to (None = the store)."""
-    found: dict[str, object] = {"sap.password": tenant.sap.password}
+def references(tenant: Tenant) -> list[tuple[str, object]]:
+    """Return the secrets a tenant needs, with what the configuration refers to (None = the store).
+
+    Those of webhooks are needed where they are configured: without one there is no endpoint.
+    """
+    found: list[tuple[str, object]] = [("sap.password", tenant.sap.password)]
     if tenant.stripe is not None:
-        found["stripe.secret_key"] = tenant.stripe.secret_key
+        found.append(("stripe.secret_key", tenant.stripe.secret_key))
+    if tenant.gocardless is not None:
+        found.append(("gocardless.access_token", tenant.gocardless.access_token))
+    for system in ("stripe", "gocardless", "sap"):
+        section = getattr(tenant, system)
+        found += [(f"{system}.webhook_secret", one) for one in section.webhook_secret] if section is not None else []
     return found
 
 
@@ -77,7 +85,7 @@ def _each(options: o.Common, *, resolve: bool) -> None:
         resolver = session.resolver(settings)
         rows = []
         for tenant in session.tenants(settings):
-            for name, reference in references(tenant).items():
+            for name, reference in references(tenant):
                 where = resolver.where(tenant.name, name, reference)  # type: ignore[arg-type]
                 state = _state(session, resolver, tenant, name, reference) if resolve else ""
                 rows.append((tenant.name, name, where, state))

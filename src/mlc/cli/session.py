@@ -109,7 +109,7 @@ class Session:
         for tenant in chosen:
             with reading(settings, tenant) as journal:
                 numbers = journal.links.find("invoice", "doc_num", wish) if wish.isdigit() else []
-                if journal.held.search(wish) or journal.search(wish) or numbers:
+                if journal.held.search(wish) or journal.search(wish) or numbers or journal.inbox.find(wish):
                     knows.append(tenant.name)
         if len(knows) != 1:
             which = f"{', '.join(knows)} know it" if knows else "none of them knows it"

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mlc.clock import Clock
 from mlc.core import errors, keys
 from mlc.core.errors import LimitError, MlcError
+from mlc.core.inbox import TICKED_BY
 from mlc.core.intents import Done, Hold, Plan, Refused, Skip
 from mlc.engine.carry import Carrier, Result, held_skip
 from mlc.engine.limits import Limits, refuse_if_tripped, trip
@@ -89,6 +90,7 @@ class Road:
         self.limits.accepted = self.options.accept_limit
         if not dry and self._is_first(pass_) and not self._may_begin(pass_):
             return
+        arrived = self.journal.inbox.newest()  # what is delivered from now on may be missed below: it waits for the next run
         self._carry_open(pass_)
         left = self.options.limit
         for facts in pass_.gather():
@@ -103,6 +105,7 @@ class Road:
         else:
             if not self.options.dry_run and not getattr(pass_, "partial", False):
                 self.journal.withdraw_unwanted(pass_.name)
+                self.journal.inbox.dealt_with(TICKED_BY.get(pass_.name, ()), arrived, self.journal.run_id)
         self._gathered = True
         self._wait_for_the_nearly_settled()
 

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from mlc.core.facts import Hint
+from mlc.core.inbox import CUSTOMER
 from mlc.passes.customer_batch import VERBS
 from mlc.passes.customer_births import VERB as CREATE
 from mlc.passes.scene import Scene
+from mlc.systems.stripe.reads import delivered
 
 EVENTS = "stripe/customer-events"
 READ = "stripe/customer-events-read"
@@ -54,20 +57,13 @@ def read_news(scene: Scene) -> News:
     elif too_old:
         text = f"customer events were last read {int((now - last) // _DAY)} days ago, Stripe keeps 30: the customers are listed instead"
         news.notes.append(("", text))
-    for page in scene.stripe.customer_events_since(max(0, newest - _OVERLAP), subscriptions=scene.rules.customers.pause):
-        fresh = set(scene.journal.unseen([hint.event for hint in page]))
+    pages = scene.stripe.customer_events_since(max(0, newest - _OVERLAP), subscriptions=scene.rules.customers.pause)
+    for page in _delivered(scene):
+        _take(scene, page, news, own)
+    for page in pages:
+        _take(scene, page, news, own)
         newest = max([newest, *(hint.created for hint in page)])
-        for hint in page:
-            if hint.event not in fresh:
-                continue
-            news.events.append(hint.event)
-            if hint.key.startswith((own, "mlc-")):
-                continue
-            news.created = news.created or hint.type == "customer.created"
-            news.add(hint.id)
-            if hint.kind == "subscription":
-                news.hinted.add(hint.id)
-        if cursor is None or not fresh:
+        if cursor is None:
             break
     if cursor is None:  # nothing is linked yet; what is there is listed
         news.changed, news.hinted = [], set()
@@ -76,6 +72,27 @@ def read_news(scene: Scene) -> News:
     news.cursors |= {EVENTS: str(newest), READ: str(now)}
     _look_again(scene, news)
     return news
+
+
+def _delivered(scene: Scene) -> Iterator[list[Hint]]:
+    """Yield what webhooks delivered and no run has dealt with."""
+    for page in scene.journal.inbox.waiting(CUSTOMER):
+        yield [delivered(letter.body) for letter in page]
+
+
+def _take(scene: Scene, page: list[Hint], news: News, own: str) -> None:
+    """Take what a page of events says is new; what our own requests caused is none."""
+    fresh = set(scene.journal.unseen([hint.event for hint in page])) - set(news.events)
+    for hint in page:
+        if hint.event not in fresh:
+            continue
+        news.events.append(hint.event)
+        if hint.key.startswith((own, "mlc-")):
+            continue
+        news.created = news.created or hint.type == "customer.created"
+        news.add(hint.id)
+        if hint.kind == "subscription":
+            news.hinted.add(hint.id)
 
 
 def _look_again(scene: Scene, news: News) -> None:

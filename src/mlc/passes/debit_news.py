@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from mlc.core import codec
 from mlc.core.debits import Collection, DebitEvent, Debtor, Mandate
+from mlc.core.inbox import DEBIT
 from mlc.core.intents import Mark, Plan
 from mlc.core.tiers import said
 from mlc.passes.scene import Scene
-from mlc.systems.gocardless.reads import stamp
+from mlc.systems.gocardless.reads import delivered, stamp
 
 CUSTOMERS, MANDATES, PAYMENTS, EVENTS = (
     "gocardless/customers",
@@ -137,26 +139,40 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
         notes.append(
             ("", f"the events of GoCardless were last read on {kept[:10]}; those older than 18 months are archived there")
         )
+    listed = ((page, True) for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first))
+    plan = _told(scene, chain(listed, ((page, False) for page in _delivered(scene))))
+    plan.notes = notes + plan.notes
+    plan.cursors[EVENTS] = now.isoformat()
+    yield plan
+
+
+def told_again(scene: Scene, events: Iterable[DebitEvent]) -> Plan:
+    """Return what events mean that a person wants looked at again: what they are about is read afresh."""
+    return _told(scene, [(list(events), False)], again=True)
+
+
+def _told(scene: Scene, pages: Iterable[tuple[list[DebitEvent], bool]], *, again: bool = False) -> Plan:
+    """Return what events mean, those that were dealt with before left out; a page says whether it was listed, newest first."""
     payments: list[str] = []
     mandates: list[str] = []
-    seen: list[str] = []
+    seen: dict[str, None] = {}
     steps: dict[str, str] = {}
-    plan = Plan(notes=notes)
-    for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first):
-        fresh = set(scene.journal.unseen([one.id for one in page]))
+    plan = Plan()
+    for page, newest_first in pages:
+        fresh = {one.id for one in page} if again else set(scene.journal.unseen([one.id for one in page]))
         for one in page:
             if one.id not in fresh or one.id in seen:
                 continue
-            seen.append(one.id)
+            seen[one.id] = None
             what = ACTIONS.get(one.resource, {}).get(one.action, "note")
-            if one.resource == "payments" and one.action in _STEPS:
-                steps.setdefault(one.link("payment"), one.action)  # newest first
-            if what == "ignore":
+            if newest_first and one.resource == "payments" and one.action in _STEPS:  # webhooks come in any order
+                steps.setdefault(one.link("payment"), one.action)
+            if what == "ignore" and not again:
                 continue
             plan.notes.append((_subject(scene, one), _sentence(scene, one)))
-            if what == "read" and one.resource == "payments":
+            if (what == "read" or again) and one.resource == "payments":
                 payments.append(one.link("payment"))
-            elif what == "read":
+            elif (what == "read" or again) and one.resource == "mandates":
                 mandates += [one.link("mandate"), one.link("new_mandate")]
             elif one.action == "bounced_payout":
                 plan.cursors[BOUNCED] = one.created
@@ -169,9 +185,14 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
             plan.marks.append(debit_mark(scene, payment))
     moved, known = _stale(scene, "mandate", mandates), scene.journal.links.count("mandate")
     plan.marks += [mandate_mark(scene, one) for one in scene.gocardless.mandates(moved, known).values()]
-    plan.events = seen
-    plan.cursors[EVENTS] = now.isoformat()
-    yield plan
+    plan.events = list(seen)
+    return plan
+
+
+def _delivered(scene: Scene) -> Iterator[list[DebitEvent]]:
+    """Yield what webhooks delivered and no run has dealt with: also what came too late to be listed."""
+    for page in scene.journal.inbox.waiting(DEBIT):
+        yield [delivered(letter.body) for letter in page]
 
 
 def _stale(scene: Scene, kind: str, idents: Iterable[str]) -> list[str]:

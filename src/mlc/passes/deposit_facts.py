@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from mlc.core.deposits import Split, StripePayout
 from mlc.core.facts import Account, Booked, Movement, Period
+from mlc.core.inbox import PAYOUT
 from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.matching import is_foreign
@@ -104,6 +105,7 @@ class DepositReader:
             since = first if kept is None or scene.since is not None else max(first, int(kept) - _WINDOW)
             listed = {one.id: one for page in scene.stripe.payouts_since(since) for one in page}
             wanted |= set(scene.journal.links.in_state(KIND, "waiting"))
+            wanted |= {one for one in scene.journal.inbox.named(PAYOUT) if one.startswith("po_")}
             held = scene.journal.held.all(pass_=self._pass)
             wanted |= {str(one.about["payout"]) for one in held if str(one.about.get("payout") or "").startswith("po_")}
         for ident in sorted(wanted - listed.keys()):

@@ -1,4 +1,4 @@
-"""Where post-payments learns of payments: the events since the last run, and the objects themselves where events cannot be trusted.
+"""Where post-payments learns of payments: webhooks, the events since the last run, objects themselves where those cannot be trusted.
 
 Objects are listed on the first run, once a day, when the cursor is older than Stripe keeps events, and with `--since`.
 """
@@ -6,10 +6,12 @@ Objects are listed on the first run, once a day, when the cursor is older than S
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlc.core.facts import Hint, Reversal
+from mlc.core.inbox import MONEY
 from mlc.passes.scene import Scene
+from mlc.systems.stripe.reads import StripeReads, delivered
 
 EVENTS = "stripe/events"
 READ = "stripe/events-read"
@@ -59,6 +61,10 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     read = float(scene.journal.cursor(READ) or now)
     too_old = now - read > _KEPT - _DAY  # when the events were last read: a quiet month is no old cursor
     first = cursor is None
+    for hints in _delivered(scene):
+        last.events += hints.events
+        hints.events = []
+        yield hints
     for page in scene.stripe.events_since(max(0, newest - _OVERLAP)):
         hints = Hints()
         fresh = set(scene.journal.unseen([hint.event for hint in page]))
@@ -71,9 +77,7 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
                     hints.add(hint)
         if first:  # the objects are listed below and tell more than thirty days of events
             break
-        if not fresh:
-            break
-        yield hints
+        yield hints  # a page that is known already does not end it: webhooks may have told of newer events and not of older ones
     swept = float(scene.journal.cursor(SWEPT) or 0)
     if first or too_old or scene.since is not None or not 0 <= now - swept < _DAY:
         if too_old:
@@ -87,6 +91,25 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
         last.cursors[SWEPT] = str(now)
     last.cursors |= {EVENTS: str(newest), READ: str(now)}
     yield last
+
+
+def _delivered(scene: Scene) -> Iterator[Hints]:
+    """Yield what webhooks delivered and no run has dealt with, oldest first; what polling saw before is no news."""
+    for page in scene.journal.inbox.waiting(MONEY):
+        hints = Hints()
+        fresh = set(scene.journal.unseen([letter.id for letter in page]))
+        for letter in page:
+            if letter.id in fresh:
+                hints.events.append(letter.id)
+                hints.add(whole(scene.stripe, delivered(letter.body)))
+        yield hints
+
+
+def whole(stripe: StripeReads, hint: Hint) -> Hint:
+    """Return a hint with the payment it is about: a thin event names the invoice payment alone."""
+    if hint.kind != "invoice_payment" or hint.payment or not hint.id:
+        return hint
+    return replace(hint, payment=stripe.payment_of(hint.id))
 
 
 def _sweep(scene: Scene, since: int) -> Iterator[Hints]:

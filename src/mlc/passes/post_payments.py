@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from mlc.core import codec
 from mlc.core.commands import PostPayment
-from mlc.core.facts import Payment, Reversal
+from mlc.core.facts import Hint, Payment, Reversal
 from mlc.core.intents import Mark, Plan
 from mlc.passes import receipts, reversal_facts, reversals, settling
 from mlc.passes.hints import Hints, read_hints
@@ -38,11 +38,13 @@ class PostPayments:
         only: Iterable[str] | None = None,
         insist: Iterable[str] = (),
         decided: dict[str, list[int]] | None = None,
+        hints: Iterable[Hint] = (),
     ) -> None:
-        """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
+        """`decided` are decisions of a person that the journal need not know yet (a dry run), `hints` events looked at again."""
         self.scene = scene
         self.reader = PostReader(scene, NAME, set(insist), decided or {})
         self._only = list(only) if only is not None else None
+        self._hints = list(hints)
         self._done: set[str] = set()
         self._back: set[str] = set()
         self.partial = self._only is not None or scene.since is not None
@@ -58,6 +60,11 @@ class PostPayments:
             for one in self._only:
                 yield from self._reversals(self.scene.stripe.reversals_of(one))
             yield from self._returned(self._only)
+            if self._hints:
+                told = Hints(events=[hint.event for hint in self._hints])
+                for hint in self._hints:
+                    told.add(hint)
+                yield from self._hinted(told)
             yield from settling.gather(self.scene, NAME, whose=settling.STRIPE)
             return
         yield from self._held()

@@ -16,6 +16,7 @@ from datetime import date, datetime, time, timedelta
 from mlc.core import billing
 from mlc.core.commands import DropDraft, PushInvoice, PushLine
 from mlc.core.facts import CreditMemo, Installment, Invoice, Receipt
+from mlc.core.inbox import DOCUMENT
 from mlc.core.intents import Intent, Mark, Plan, Skip
 from mlc.core.keys import metadata_key
 from mlc.core.matching import total_text
@@ -115,10 +116,10 @@ class PushInvoices:
                 self._waiting.setdefault(int(held.about["doc_entry"]), []).append(held)
 
     def _changed(self) -> Iterator[PushFacts]:
-        """Once an hour also look at what is closed and was changed: closed with a balance is still owed."""
+        """Once an hour, or when SAP says so, look at what is closed and was changed: closed with a balance is still owed."""
         scene, now = self.scene, self.scene.clock.now()
         last = float(scene.journal.cursor(_CHANGED) or 0)
-        if last and 0 <= now - last < _RESCAN:
+        if last and 0 <= now - last < _RESCAN and not scene.journal.inbox.waits(DOCUMENT):
             return
         if last:  # the first run has just read everything
             for page in scene.sap.changed_invoices(

@@ -16,8 +16,9 @@ from typing import Any
 from mlc.core import codec
 from mlc.core.clues import Balances
 from mlc.core.commands import PostEntry, Reconcile
-from mlc.core.debits import Payout
+from mlc.core.debits import DebitEvent, Payout
 from mlc.core.identities import Problem
+from mlc.core.inbox import DEBIT
 from mlc.core.intents import Adoption, Intent, Mark, Plan, Skip
 from mlc.core.intents import Receipt as Proof
 from mlc.passes import debit_news, parked, settling, standing
@@ -60,14 +61,15 @@ class ReconcilePayouts:
 
     def __init__(
         self, scene: Scene, *, only: Iterable[str] | None = None, insist: Iterable[str] = (),
-        decided: dict[str, dict[str, Any]] | None = None,
+        decided: dict[str, dict[str, Any]] | None = None, told: Iterable[DebitEvent] = (),
     ) -> None:  # fmt: skip
-        """`decided` are decisions of a person that the journal need not know yet (a dry run)."""
+        """`decided` are decisions of a person that the journal need not know yet (a dry run), `told` events looked at again."""
         self.scene = scene
         self._insist = set(insist)
         self._decided = decided or {}
         self.reader = PayoutReader(scene, NAME, self._decided, self._insist)
         self._only = set(only) if only is not None else None
+        self._told_again = list(told)
         self._reopened = False
         self._taken_over: set[str] = set()
         self._waiting: set[str] = set()  # payouts that are held as a whole
@@ -85,6 +87,8 @@ class ReconcilePayouts:
         self._stripe = StripePayouts(self.scene, NAME, stripe, self._insist)
         if self._stripe.wanted and stripe != set():
             yield from self._stripe.gather()
+        if self._told_again:
+            yield debit_news.told_again(self.scene, self._told_again)
         if self.scene.organisation is not None and (self._only is None or self._only - (stripe or set())):
             yield from self._debits()
 
@@ -145,7 +149,7 @@ class ReconcilePayouts:
             links.in_state("payout", state)
             for state in ("pending", "bounced", "bounced-booked", "bounced-unbooked", "bounced-again", "waiting")
         ]
-        wanted = self._only if self._only is not None else waiting.union(*states)
+        wanted = self._only if self._only is not None else waiting.union(self._told_of(), *states)
         wanted |= {
             stored.command.payout for stored in scene.journal.opened(NAME, begun=False)
             if isinstance(stored.command, PostEntry) and stored.command.payout.startswith("PO")
@@ -164,6 +168,10 @@ class ReconcilePayouts:
         quiet = [one for one in listed.values() if one not in busy]
         cursors = {_CURSOR: now.isoformat(), _BEGUN: scene.rules.start.isoformat(), **({_LOOKED: bounced} if bounced else {})}
         return Standing(quiet, known, {}), busy, {} if self.partial else cursors
+
+    def _told_of(self) -> set[str]:
+        """Return the payouts that webhooks name: one of them may be older than the listing reaches."""
+        return {one for one in self.scene.journal.inbox.named(DEBIT) if one.startswith("PO")}
 
     def _needs_reading(self, one: Payout, state: str) -> bool:
         if self._is_before(one) or one.status == "pending" or one.kind == "partner":

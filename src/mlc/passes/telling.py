@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -66,6 +66,10 @@ class Teller:
             self._documents()
         else:
             self._ask(wish)
+            for letter in self.journal.inbox.find(wish):  # an event: what it is about may be known where the event is no more
+                self._stripe(letter.about)
+                self._gocardless(letter.about)
+                self.words[letter.about] = None
         known = list(self._known(wish))
         if not known and all(one.kind == "unread" for one in self.told):
             return self.told if self.codes else []
@@ -248,11 +252,23 @@ class Teller:
         for mark in self._parts(wish):
             yield _part(mark)
         yield from self._links()
+        yield from self._delivered(wish)
         items = {one.name: one for word in [wish, *self.words] for one in self.journal.held.search(word)}
         items |= {one.name: one for one in self.journal.held.all() if one.about.get("card_code") == wish}
         for item in items.values():
             yield _told("held", f"held {item.reason}: {item.text}", dict(item.about))
         yield from self._trail()
+
+    def _delivered(self, wish: str) -> Iterator[Told]:
+        """Yield which webhooks arrived about the things of the story."""
+        inbox = self.journal.inbox
+        for letter in [*inbox.find(wish), *(one for word in list(self.words) if word for one in inbox.of(word))]:
+            dealt = (
+                "waits for a pass" if letter.done_at is None else f"dealt with by run {letter.run_id}" if letter.run_id else ""
+            )
+            times = f", {letter.deliveries} times" if letter.deliveries > 1 else ""
+            text = f"webhook {letter.type} {letter.id} arrived{times}" + (f": {dealt}" if dealt else "")
+            yield _told("webhook", text, {"event": letter.id}, datetime.fromtimestamp(letter.received_at, UTC))
 
     def _links(self) -> Iterator[Told]:
         """Yield how mlc noted the payments, reversals and payouts of Stripe that the story is about."""

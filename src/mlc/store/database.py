@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlc.core.errors import MlcError, NewerStateError, NoStateError, UnexpectedAnswerError
 
-_KNOWN = ("m001_first_tables", "m002_payouts")
+_KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox")
 
 
 class Database:

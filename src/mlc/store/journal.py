@@ -16,6 +16,7 @@ from mlc.core.intents import Adoption, Call, Intent, Mark, Plan, Receipt, Skip
 from mlc.store.audit import Audit
 from mlc.store.database import Database
 from mlc.store.held import HeldItems
+from mlc.store.inbox import Inbox
 from mlc.store.links import Links
 from mlc.store.records import Effect, Stored, effect_of, stored_of
 from mlc.store.runs import Runs
@@ -38,6 +39,7 @@ class Journal:
         self.audit = Audit(database, clean)
         self.links = Links(database, book)
         self.held = HeldItems(database, book)
+        self.inbox = Inbox(database, book, clock)
         self.runs = Runs(database, book, run_id, clock, clean)
         self._clean = clean
 

@@ -25,6 +25,25 @@ def m002_payouts(db: SqliteUtils) -> None:
         db.conn.execute(f"CREATE INDEX {name} ON links (book, kind, json_extract(data, '$.said')) WHERE kind = '{kind}'")
 
 
+@migrations()
+def m003_inbox(db: SqliteUtils) -> None:
+    """Keep what webhooks delivered until a pass has dealt with it, and tell how the receiver fares."""
+    for statement in _INBOX.split(";\n"):
+        db.conn.execute(statement)
+
+
+_INBOX = """
+CREATE TABLE inbox (
+    seq INTEGER PRIMARY KEY, book TEXT NOT NULL, system TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, kind TEXT NOT NULL,
+    about TEXT NOT NULL, created REAL NOT NULL, received_at REAL NOT NULL, deliveries INTEGER NOT NULL, body TEXT NOT NULL,
+    done_at REAL, run_id TEXT NOT NULL DEFAULT '', UNIQUE (book, system, id)) STRICT;
+CREATE INDEX inbox_waiting ON inbox (book, kind, seq) WHERE done_at IS NULL;
+CREATE INDEX inbox_about ON inbox (book, about);
+CREATE TABLE receiver (
+    book TEXT NOT NULL, system TEXT NOT NULL, received INTEGER NOT NULL, repeated INTEGER NOT NULL, refused INTEGER NOT NULL,
+    last_received REAL, last_refused REAL, last_reason TEXT NOT NULL DEFAULT '', PRIMARY KEY (book, system)) STRICT, WITHOUT ROWID
+"""
+
 _FIRST = """
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY, book TEXT NOT NULL, name TEXT NOT NULL, pass TEXT NOT NULL, lane TEXT NOT NULL,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from mlc.core.deposits import StripePayout
@@ -22,6 +24,11 @@ EVENT_TYPES = (
 )  # fmt: skip
 CUSTOMER_EVENTS = ("customer.created", "customer.updated", "customer.deleted")
 SUBSCRIPTION_EVENTS = ("customer.subscription.created", "customer.subscription.updated")
+PAYOUT_EVENTS = (
+    "payout.paid",
+    "payout.failed",
+    "payout.reconciliation_completed",
+)  # heard as webhooks; a run lists payouts anyway
 _WHOLE_PAYMENT = "latest_charge.balance_transaction"
 
 
@@ -83,7 +90,7 @@ class StripeReads:
         """Yield pages of hints that a customer (or a subscription of one) is new, changed or gone, newest first."""
         types = [*CUSTOMER_EVENTS, *(SUBSCRIPTION_EVENTS if subscriptions else ())]
         for page in self.system.pages("/v1/events", {"types": types, "created": {"gte": created}}):
-            yield [_customer_hint(row) for row in page]
+            yield [hint_of(row) for row in page]
 
     def event(self, event_id: str) -> Hint | None:
         """Return one event as a hint, None where Stripe does not keep it (any more)."""
@@ -109,6 +116,11 @@ class StripeReads:
             return wire.charge(body, self._paid_by_charge(body, invoice_id)) if body else None
         body = self.system.find(f"/v1/payment_intents/{payment_id}", {"expand": [_WHOLE_PAYMENT]})
         return wire.intent(body, self._paid_by(payment_id)) if body else None
+
+    def payment_of(self, invoice_payment: str) -> str:
+        """Return the PaymentIntent or charge behind an invoice payment, "" where Stripe has none: thin events name no more."""
+        body = self.system.find(f"/v1/invoice_payments/{invoice_payment}")
+        return wire.paid(body).payment if body else ""
 
     def _paid_by(self, payment_id: str) -> tuple[Paid, ...]:
         params = {"payment": {"type": "payment_intent", "payment_intent": payment_id}, "expand": ["data.invoice"]}
@@ -248,24 +260,36 @@ def _complete(payment: Payment, body: dict[str, Any]) -> bool:
 
 
 def hint_of(row: dict[str, Any]) -> Hint:
-    """Read an event as the hint it is; thin events and those of other API versions serve as well."""
-    data = row.get("data") or {}
-    inner = data.get("object")
+    """Read an event as the hint it is; thin events and those of other API versions serve as well.
+
+    Of an event about a customer's subscription the id is the customer's.
+    """
+    inner = (row.get("data") or {}).get("object")
     body: dict[str, Any] = inner if isinstance(inner, dict) else row.get("related_object") or {}
-    kind = str(body.get("object") or row.get("type", "").removeprefix("v1.").split(".")[0])
-    return _hint(str(row.get("id") or ""), kind, body, int(row.get("created") or 0), str(row.get("type") or ""))
+    type_ = str(row.get("type") or "").removeprefix("v1.")
+    event, created = str(row.get("id") or ""), seconds(row.get("created"))
+    if type_.startswith("customer."):
+        subscription = type_.startswith("customer.subscription.")
+        ident = wire.id_of(body.get("customer")) if subscription else str(body.get("id") or "")
+        key = str((row.get("request") or {}).get("idempotency_key") or "")
+        return Hint(event, type_, created, "subscription" if subscription else "customer", ident, key=key)
+    kind = body.get("object") or (body.get("type") if body is not inner else "") or type_.split(".")[0]
+    return _hint(event, str(kind), body, created, type_)
 
 
-def _customer_hint(row: dict[str, Any]) -> Hint:
-    """Read an event as a hint about a customer; `id` is the customer's, also where the event is about its subscription."""
-    data = row.get("data") or {}
-    inner = data.get("object")
-    body: dict[str, Any] = inner if isinstance(inner, dict) else row.get("related_object") or {}
-    type_ = str(row.get("type") or "")
-    ident = wire.id_of(body.get("customer")) if ".subscription." in type_ else str(body.get("id") or "")
-    kind = "subscription" if ".subscription." in type_ else "customer"
-    key = str((row.get("request") or {}).get("idempotency_key") or "")
-    return Hint(str(row.get("id") or ""), type_, int(row.get("created") or 0), kind, ident, key=key)
+def delivered(body: str) -> Hint:
+    """Read an event that a webhook brought, as the inbox keeps it."""
+    return hint_of(json.loads(body))
+
+
+def seconds(created: Any) -> int:
+    """Return when an event was made, in Unix seconds: full events say seconds, thin ones ISO 8601; 0 where neither is said."""
+    if isinstance(created, int | str) and str(created).isdecimal():
+        return int(created) if int(created) < 10**11 else 0
+    try:
+        return int(datetime.fromisoformat(created).timestamp()) if isinstance(created, str) else 0
+    except (ValueError, OverflowError, OSError):
+        return 0
 
 
 def _hint(event: str, kind: str, body: dict[str, Any], created: int, type_: str = "") -> Hint:
