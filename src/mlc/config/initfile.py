@@ -80,6 +80,12 @@ def _secret(answers: InitAnswers, key: str, name: str) -> str:
     return f"      # {key}: left out = OS keyring; mlc secret set {answers.tenant} {name}\n"
 
 
+def _webhook(answers: InitAnswers, name: str) -> str:
+    """Return the line of a webhook's secret, as a comment: nothing needs it before `mlc webhooks serve`."""
+    line = _secret(answers, "webhook_secret", name).lstrip(" #")
+    return f"      # {line}"
+
+
 def _accounts(given: dict[str, str], known: dict[str, str], samples: dict[str, str], required: set[str]) -> str:
     """Return one line per account; those that are neither answered nor required are comments."""
     lines = []
@@ -131,7 +137,7 @@ def _stripe(answers: InitAnswers) -> str:
     return (
         f"    stripe:\n{url}"
         + _secret(answers, "secret_key", "stripe.secret_key")
-        + _secret(answers, "webhook_secret", "stripe.webhook_secret")
+        + _webhook(answers, "stripe.webhook_secret")
         + "      # SAP account codes, in quotes; each may be a map by currency\n"
         + _accounts(answers.stripe_accounts, _STRIPE_ACCOUNTS, samples, {"clearing_account", "fee_account", "bank_account"})
         + "      on_unmatched: hold  # hold | on_account\n"
@@ -152,7 +158,7 @@ def _gocardless(answers: InitAnswers) -> str:
     return (
         f"    gocardless:\n{url}"
         + _secret(answers, "access_token", "gocardless.access_token")
-        + _secret(answers, "webhook_secret", "gocardless.webhook_secret")
+        + _webhook(answers, "gocardless.webhook_secret")
         + "      # SAP account codes, in quotes; each may be a map by currency\n"
         + _accounts(answers.gocardless_accounts, _GOCARDLESS_ACCOUNTS, samples, {"bank_account", "fee_account"})
         + "      on_unmatched: hold  # hold | park | on_account\n"
