@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mlc.core.errors import ConfigError
+from mlc.core.errors import ConfigError, SecretStoreError
 from mlc.core.inbox import TICKED_BY
 from mlc.webhooks.app import Endpoint
 
@@ -20,7 +20,7 @@ def endpoints_of(tenant: Tenant, resolver: Resolver) -> tuple[list[Endpoint], li
     """Return where the systems of a tenant may deliver, and in words what has no endpoint because it has no secret.
 
     A secret that is left out and is not in the store means: no endpoint. Raises CredentialError where a configured one is not
-    usable (an empty one included), SecretStoreError where the store cannot be asked.
+    usable (an empty one included), SecretStoreError where the store cannot be asked although other secrets are kept in it.
     """
     found: list[Endpoint] = []
     without: list[str] = []
@@ -30,12 +30,23 @@ def endpoints_of(tenant: Tenant, resolver: Resolver) -> tuple[list[Endpoint], li
         if section is None:
             continue
         name = f"{system}.webhook_secret"
-        if not section.webhook_secret and not resolver.exists(tenant.name, name):
+        if not section.webhook_secret and not _is_stored(tenant, resolver, name):
             without.append(f"/{system}/{tenant.name}: no secret ({resolver.where(tenant.name, name, None)})")
             continue
         secrets = tuple(resolver.resolve(tenant.name, name, one).reveal() for one in section.webhook_secrets)
         found.append(Endpoint(system, tenant.name, tenant.sap.company_db, secrets, tenant.mode == "live", needless))
     return found, without
+
+
+def _is_stored(tenant: Tenant, resolver: Resolver, name: str) -> bool:
+    """Tell whether a secret that is left out is in the store; where nothing is kept in it, it need not be there at all."""
+    others = [(tenant.sap, "password"), (tenant.stripe, "secret_key"), (tenant.gocardless, "access_token")]
+    try:
+        return resolver.exists(tenant.name, name)
+    except SecretStoreError:
+        if any(getattr(section, key) is None for section, key in others if section is not None):
+            raise
+        return False
 
 
 def refuse_shared_secrets(endpoints: Iterable[Endpoint]) -> None:
