@@ -136,7 +136,18 @@ class Timeout(Model):
     write: Seconds = 180.0
 
 
-class Sap(Model):
+class Deliverer(Model):
+    """A system that may deliver webhooks, each signed with a secret of its endpoint."""
+
+    webhook_secret: SecretRefs = ()
+
+    @property
+    def webhook_secrets(self) -> tuple[SecretRef | None, ...]:
+        """Return every webhook secret to try; (None,) where the store holds it."""
+        return self.webhook_secret or (None,)
+
+
+class Sap(Deliverer):
     """One company behind one Service Layer."""
 
     url: v.SapUrl
@@ -219,12 +230,11 @@ class StripeCustomers(Model):
             )
 
 
-class Stripe(Model):
+class Stripe(Deliverer):
     """One Stripe account and the SAP accounts its money passes through."""
 
     url: v.Endpoint = STRIPE_HOST
     secret_key: SecretRef | None = None
-    webhook_secret: SecretRefs = ()
     clearing_account: v.AccountCode
     fee_account: v.AccountCode | None = None
     bank_account: v.AccountCode | None = None
@@ -240,22 +250,16 @@ class Stripe(Model):
     also_with_mandate: bool = False
     customers: StripeCustomers = Field(default_factory=StripeCustomers)
 
-    @property
-    def webhook_secrets(self) -> tuple[SecretRef | None, ...]:
-        """Return every webhook secret to try; (None,) where the store holds it."""
-        return self.webhook_secret or (None,)
-
 
 def _default_dimensions() -> dict[int, v.Dimension]:
     return {1: "invoice"}
 
 
-class GoCardless(Model):
+class GoCardless(Deliverer):
     """One GoCardless account and the SAP accounts its payouts are split over."""
 
     url: v.Endpoint = GOCARDLESS_HOSTS["test"]
     access_token: SecretRef | None = None
-    webhook_secret: SecretRefs = ()
     bank_account: v.BankAccountCode
     branches: dict[Annotated[str, Field(pattern=r"^CR[0-9A-Z]+$")], Annotated[Whole, Field(ge=1)]] = Field(default_factory=dict)
     partner_payouts: Literal["ignore", "hold"] = "ignore"
@@ -271,11 +275,6 @@ class GoCardless(Model):
     invoice_pattern: v.Pattern = r"\b\d{4,}\b"
     mandate_field: v.UserField | None = None
     dimensions: dict[Annotated[int, Field(ge=1, le=5)], v.Dimension] = Field(default_factory=_default_dimensions)
-
-    @property
-    def webhook_secrets(self) -> tuple[SecretRef | None, ...]:
-        """Return every webhook secret to try; (None,) where the store holds it."""
-        return self.webhook_secret or (None,)
 
     @field_validator("on_unmatched")
     @classmethod

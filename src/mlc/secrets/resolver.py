@@ -12,7 +12,10 @@ from mlc.secrets.keychain import Keychain, KeychainUnusableError
 from mlc.secrets.secret import Redactor, Secret
 from mlc.secrets.session import SessionStore
 
-NAMES = ("sap.password", "stripe.secret_key", "stripe.webhook_secret", "gocardless.access_token", "gocardless.webhook_secret")
+NAMES = (
+    "sap.password", "sap.webhook_secret", "stripe.secret_key", "stripe.webhook_secret", "gocardless.access_token",
+    "gocardless.webhook_secret",
+)  # fmt: skip
 
 
 class Reference(Protocol):
