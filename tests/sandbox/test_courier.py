@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import threading
 
@@ -94,7 +95,7 @@ def test_live_mode_tries_for_three_days():
     times = [one.at - START for one in scene.courier.attempts]
     assert 2 * DAY < times[-1] <= 3 * DAY
     assert len(times) > 5
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps == sorted(gaps)
 
 
@@ -144,7 +145,9 @@ def test_a_rolled_secret_signs_beside_the_new_one():
                 stripe.Webhook.construct_event(body, headers["Stripe-Signature"], secret, tolerance=None)
 
 
-@pytest.mark.parametrize(("form", "kinds"), [("full", ["event"]), ("thin", ["v2.core.event"]), ("both", ["event", "v2.core.event"])])
+@pytest.mark.parametrize(
+    ("form", "kinds"), [("full", ["event"]), ("thin", ["v2.core.event"]), ("both", ["event", "v2.core.event"])]
+)
 def test_full_and_thin_events(form, kinds):
     """By switch an endpoint gets full events, thin ones, or both."""
     scene = Scene(switches=StripeSwitches(hook_form=form))
