@@ -40,6 +40,7 @@ def sandbox(
         from mlc.sandbox.world import World
 
         install_signals()
+        url = _receiver(webhooks)
         world = World.for_sandbox()
         world.collect_a_week()
         with serving(world, sap_port, stripe_port, gocardless_port) as (sap, stripe, debits):
@@ -53,11 +54,11 @@ def sandbox(
             say(f"In another terminal:  mlc run --config {path}")
             say(f"A customer pays:      curl -s -X POST {stripe.url}/sandbox/pay             (the oldest open invoice)")
             say(f"What can be paid:     curl -s -X POST {stripe.url}/sandbox/open_invoices")
-            with _delivering(world, webhooks):
-                if webhooks is None:
+            with _delivering(world, url):
+                if url is None:
                     say(f"Webhooks:             mlc sandbox --dir {folder} --webhooks http://127.0.0.1:8377")
                 else:
-                    say(f"Webhooks go to        {webhooks}/stripe/{TENANT}, /gocardless/{TENANT}, /sap/{TENANT}")
+                    say(f"Webhooks go to        {url}/stripe/{TENANT}, /gocardless/{TENANT}, /sap/{TENANT}")
                     say(f"   receive them:      mlc webhooks serve --post --config {path}")
                     say(f"   what was sent:     curl -s {stripe.url}/sandbox/deliveries    (each system has its own)")
                 say("Ctrl-C ends it; everything in it is forgotten then.")
@@ -69,22 +70,27 @@ def sandbox(
 
 @contextmanager
 def _delivering(world: World, url: str | None) -> Iterator[None]:
-    """Let the three systems deliver webhooks to a receiver on this machine meanwhile."""
-    from mlc.sandbox.courier import is_loopback
+    """Deliver webhooks meanwhile: to a receiver that was named, and to whatever is registered over the systems' own APIs."""
+    from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS, SUBSCRIPTION_EVENTS
 
-    if url is None:
-        yield
-        return
-    if not url.startswith(("http://", "https://")) or not is_loopback(url):
-        raise ConfigError(f"--webhooks {url} is no address of this machine", hint="give one such as http://127.0.0.1:8377")
-    courier = world.deliver_to(
-        url.rstrip("/"), TENANT, {name: SECRETS[f"{name}.webhook"] for name in ("stripe", "gocardless", "sap")}
-    )
+    courier = world.courier()
+    if url is not None:
+        secrets = {name: SECRETS[f"{name}.webhook"] for name in ("stripe", "gocardless", "sap")}
+        world.register(url, TENANT, secrets, events=(*EVENT_TYPES, *CUSTOMER_EVENTS, *SUBSCRIPTION_EVENTS, *PAYOUT_EVENTS))
     courier.start()
     try:
         yield
     finally:
         courier.stop()
+
+
+def _receiver(url: str | None) -> str | None:
+    """Return the receiver's address without a slash at its end; it must be on this machine."""
+    from mlc.sandbox.courier import is_loopback
+
+    if url is not None and not (url.startswith(("http://", "https://")) and is_loopback(url)):
+        raise ConfigError(f"--webhooks {url} is no address of this machine", hint="give one such as http://127.0.0.1:8377")
+    return url.rstrip("/") if url is not None else None
 
 
 def _written(folder: Path, sap: Served, stripe: Served, debits: Served) -> Path:

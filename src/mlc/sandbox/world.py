@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -159,15 +159,18 @@ class World:
         """The small company on a version of SAP that has webhooks."""
         return cls.small(switches=SapSwitches(webhooks="on"))
 
-    def deliver_to(self, url: str, tenant: str, secrets: Mapping[str, str], **options: Any) -> Courier:
-        """Register a receiver at all three systems; the courier that is returned has not set out yet.
+    def courier(self, **options: Any) -> Courier:
+        """Return the courier of all three systems; it has not set out yet."""
+        return Courier(self.sap.clock, self.stripe.hooks, self.gocardless.hooks, self.sap.hooks, **options)
+
+    def register(self, url: str, tenant: str, secrets: Mapping[str, str], *, events: Iterable[str] = ("*",)) -> None:
+        """Register a receiver at all three systems, at Stripe for some events only.
 
         SAP's handshake is left out: the receiver is often started after the sandbox.
         """
-        self.stripe.account.add_endpoint(f"{url}/stripe/{tenant}", secret=secrets["stripe"])
+        self.stripe.account.add_endpoint(f"{url}/stripe/{tenant}", list(events), secret=secrets["stripe"])
         self.gocardless.organisation.webhook_endpoints(f"{url}/gocardless/{tenant}", secrets["gocardless"])
         self.sap.hooks.register("mlc", f"{url}/sap/{tenant}", secrets["sap"])
-        return Courier(self.sap.clock, self.stripe.hooks, self.gocardless.hooks, self.sap.hooks, **options)
 
     def invoice(self, card: str, number: int, day: dt.date) -> int:
         """Add an invoice of one to five lines; returns its DocEntry."""

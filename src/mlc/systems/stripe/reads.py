@@ -22,6 +22,11 @@ EVENT_TYPES = (
 )  # fmt: skip
 CUSTOMER_EVENTS = ("customer.created", "customer.updated", "customer.deleted")
 SUBSCRIPTION_EVENTS = ("customer.subscription.created", "customer.subscription.updated")
+PAYOUT_EVENTS = (
+    "payout.paid",
+    "payout.failed",
+    "payout.reconciliation_completed",
+)  # heard as webhooks; a run lists payouts anyway
 _WHOLE_PAYMENT = "latest_charge.balance_transaction"
 
 
