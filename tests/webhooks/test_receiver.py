@@ -196,7 +196,7 @@ def test_the_handshake_of_sap(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "application/json"
         for wrong in ("<script>", "a b", "x" * 600):
             answer = door.client.get("/sap/acme", headers={"X-B1-Webhook-Token": wrong})
-            assert answer.status_code == 400
+            assert answer.status_code == 401
             assert wrong not in answer.text
 
 

@@ -37,10 +37,13 @@ def _register() -> None:
         playing,
         receiving,
         reporting,
+        sandboxing,
         secreting,
-    )  # fmt: skip
+    )
 
-    rooms = (playing, configuring, secreting, explaining, pinging, looking, reporting, passes, receiving, holding, auditing)
+    rooms = (
+        playing, sandboxing, configuring, secreting, explaining, pinging, looking, reporting, passes, receiving, holding, auditing,
+    )  # fmt: skip
     for room in rooms:
         room.register(app)
 

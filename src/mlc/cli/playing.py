@@ -1,9 +1,8 @@
-"""mlc demo and mlc sandbox: the whole loop without an account, a configuration or a secret."""
+"""mlc demo: the whole loop without an account, a configuration or a secret; and what it shares with mlc sandbox."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,32 +10,33 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from mlc.cli import options as o
 from mlc.cli.demo_back import BOOKING, show_money_back
 from mlc.cli.demo_week import show_a_week
-from mlc.cli.session import Session, install_signals, simple
+from mlc.cli.session import Session, simple
 from mlc.core.errors import ConfigError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from mlc.sandbox.server import Served
     from mlc.sandbox.world import World
 
-_WRITTEN = "# Written by mlc for the simulated systems; nothing in it is secret."
-_SECRETS = {  # of the simulated systems only
+WRITTEN = "# Written by mlc for the simulated systems; nothing in it is secret."
+SECRETS = {  # of the simulated systems only
     "sap.password": "sandbox-door-27", "stripe.key": "sk_test_mlcsandbox", "gocardless.token": "sandbox_mlc",
+    "sap.webhook": "sandbox-sap-webhooks-27", "stripe.webhook": "whsec_mlcsandboxwebhooks27", "gocardless.webhook": "sandbox-gc-webhooks-27",
 }  # fmt: skip
 
 
 def write_config(folder: Path, sap_url: str, stripe_url: str, debit_url: str, state: Path) -> Path:
     """Write a configuration for the sandbox; its secrets are no secrets, but kept and referred to like real ones."""
-    for name, value in _SECRETS.items():
+    for name, value in SECRETS.items():
         with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(value)
-    text = f"""{_WRITTEN}
+    text = f"""{WRITTEN}
 state: "{state}"
 tenants:
   sandbox:
@@ -48,11 +48,13 @@ tenants:
       company_db: SBODEMO
       username: manager
       password: {{file: "{folder.resolve()}/sap.password"}}
+      webhook_secret: {{file: "{folder.resolve()}/sap.webhook"}}
       timeout: {{write: 20}}
       settle_seconds: 5
     stripe:
       url: {stripe_url}
       secret_key: {{file: "{folder.resolve()}/stripe.key"}}
+      webhook_secret: {{file: "{folder.resolve()}/stripe.webhook"}}
       clearing_account: "1361"
       fee_account: "6855"
       bank_account: "1200"
@@ -61,6 +63,7 @@ tenants:
     gocardless:
       url: {debit_url}
       access_token: {{file: "{folder.resolve()}/gocardless.token"}}
+      webhook_secret: {{file: "{folder.resolve()}/gocardless.webhook"}}
       bank_account: {{EUR: "1200", GBP: "1210"}}
       fee_account: "6855"
       vat_account: "1576"
@@ -74,9 +77,10 @@ tenants:
 
 
 @contextmanager
-def _serving(
+def serving(
     world: World, sap_port: int = 0, stripe_port: int = 0, debit_port: int = 0
 ) -> Iterator[tuple[Served, Served, Served]]:
+    """Serve the three systems meanwhile, each on its port."""
     from mlc.sandbox.server import Served
 
     try:
@@ -99,7 +103,7 @@ def demo(json: o.Json = False, verbose: o.Verbose = 0) -> None:
 
         began = time.monotonic()
         world = World.small()
-        with tempfile.TemporaryDirectory(prefix="mlc-demo-") as folder, _serving(world) as (sap, stripe, debits):
+        with tempfile.TemporaryDirectory(prefix="mlc-demo-") as folder, serving(world) as (sap, stripe, debits):
             path = write_config(Path(folder), sap.url, stripe.url, debits.url, Path(folder) / "mlc.db")
             say = session.voice.say
             say(f"A small company: SAP Business One at {sap.url}, Stripe at {stripe.url}, GoCardless at {debits.url}")
@@ -176,61 +180,6 @@ def _minor(value: object) -> object:
     return {"minor": int(value * 100), "currency": "EUR", "exponent": 2} if isinstance(value, Decimal) else value
 
 
-def sandbox(
-    folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
-    sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    stripe_port: Annotated[int, typer.Option("--stripe-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    gocardless_port: Annotated[int, typer.Option("--gocardless-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    quiet: o.Quiet = False,
-) -> None:
-    """Serve the simulated systems on loopback until stopped, and write a ready config.yaml for them."""
-
-    def work(session: Session) -> None:
-        from mlc.sandbox.world import World
-
-        install_signals()
-        world = World.small()
-        world.collect_a_week()
-        with _serving(world, sap_port, stripe_port, gocardless_port) as (sap, stripe, debits):
-            path = _written(folder, sap, stripe, debits)
-            say = session.voice.say
-            say(f"SAP Business One  {sap.url}/b1s/v2   company SBODEMO, user manager, password {_SECRETS['sap.password']}")
-            say(f"Stripe            {stripe.url}   key {_SECRETS['stripe.key']}")
-            say(f"GoCardless        {debits.url}   token {_SECRETS['gocardless.token']}")
-            say(f"configuration     {path}")
-            say("")
-            say(f"In another terminal:  mlc run --config {path}")
-            say("Let a customer pay:   curl -s -X POST -H 'Content-Type: application/json' \\")
-            say(f'                        -d \'{{"invoice_id": "in_..."}}\' {stripe.url}/sandbox/pay')
-            say("Ctrl-C ends it; everything in it is forgotten then.")
-            sys.stderr.flush()
-            _wait()
-
-    simple(o.common(quiet=quiet), work)
-
-
-def _written(folder: Path, sap: Served, stripe: Served, debits: Served) -> Path:
-    """Write the configuration; a state of an earlier sandbox is moved out of its way, because that world is gone."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = folder / "config.yaml"
-        if kept.exists() and not kept.read_text(errors="replace").startswith(_WRITTEN):
-            raise ConfigError(f"{kept} is not one of the sandbox and stays as it is", hint="give another folder with --dir")
-        state = (folder / f"state-{os.getpid()}.db").resolve()
-        path = write_config(folder, sap.url, stripe.url, debits.url, state)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}", hint="give another folder with --dir") from error
-    return path
-
-
-def _wait() -> None:
-    """Wait until somebody ends it."""
-    import threading
-
-    threading.Event().wait()
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
     app.command("demo", short_help="The whole loop against simulated systems.")(demo)
-    app.command("sandbox", short_help="Serve the simulated systems to play with.")(sandbox)

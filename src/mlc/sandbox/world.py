@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from mlc.sandbox.courier import Courier
 from mlc.sandbox.gocardless import GoCardlessService
 from mlc.sandbox.kit import Clock
-from mlc.sandbox.sap import SapService
+from mlc.sandbox.sap import SapService, SapSwitches
 from mlc.sandbox.stripe import StripeService
 from mlc.sandbox.stripe.switches import StripeSwitches
 
@@ -133,10 +135,10 @@ class World:
     invoices: list[int] = field(default_factory=list)
 
     @classmethod
-    def small(cls, clock: Clock | None = None) -> World:
+    def small(cls, clock: Clock | None = None, *, switches: SapSwitches | None = None) -> World:
         """A company with four customers and nine open invoices of the last weeks, one of them partly paid already."""
         clock = clock or Clock()
-        sap = SapService(clock, company=COMPANY, users={USER: PASSWORD})
+        sap = SapService(clock, company=COMPANY, users={USER: PASSWORD}, switches=switches)
         world = cls(
             sap,
             StripeService(clock, secret_key=KEY, switches=StripeSwitches(settle_days=0)),
@@ -151,6 +153,24 @@ class World:
         partly = world.invoices[4]
         sap.books.add_receipt(world.card(partly), Decimal("30.00"), {partly: Decimal("30.00")}, date=today - _DAY)
         return world
+
+    @classmethod
+    def for_sandbox(cls) -> World:
+        """The small company on a version of SAP that has webhooks."""
+        return cls.small(switches=SapSwitches(webhooks="on"))
+
+    def courier(self, **options: Any) -> Courier:
+        """Return the courier of all three systems; it has not set out yet."""
+        return Courier(self.sap.clock, self.stripe.hooks, self.gocardless.hooks, self.sap.hooks, **options)
+
+    def register(self, url: str, tenant: str, secrets: Mapping[str, str], *, events: Iterable[str] = ("*",)) -> None:
+        """Register a receiver at all three systems, at Stripe for some events only.
+
+        SAP's handshake is left out: the receiver is often started after the sandbox.
+        """
+        self.stripe.account.add_endpoint(f"{url}/stripe/{tenant}", list(events), secret=secrets["stripe"])
+        self.gocardless.organisation.webhook_endpoints(f"{url}/gocardless/{tenant}", secrets["gocardless"])
+        self.sap.hooks.register("mlc", f"{url}/sap/{tenant}", secrets["sap"])
 
     def invoice(self, card: str, number: int, day: dt.date) -> int:
         """Add an invoice of one to five lines; returns its DocEntry."""

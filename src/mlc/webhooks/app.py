@@ -81,6 +81,8 @@ class Receiver:
             return "404 Not Found", {"error": "there is nothing here"}
         if method == "GET" and endpoint.system == "sap" and environ.get("HTTP_X_B1_WEBHOOK_TOKEN"):
             return self._handshake(endpoint, environ)
+        if method == "HEAD" and endpoint.system == "sap":
+            return "200 OK", {}  # SAP may ask whether anybody is here
         if method != "POST":
             return "405 Method Not Allowed", {"error": "deliveries are posted"}
         try:
@@ -108,10 +110,11 @@ class Receiver:
     def _handshake(self, endpoint: Endpoint, environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Answer SAP's question whether somebody is here who expects it."""
         try:
-            token = sap.challenge(str(environ["HTTP_X_B1_WEBHOOK_TOKEN"]))
+            signature = str(environ.get(_SIGNATURE["sap"], ""))[:_MOST_HEADER]
+            token = sap.challenge(str(environ["HTTP_X_B1_WEBHOOK_TOKEN"]), signature, endpoint.secrets)
         except NotAcceptedError as refused:
             self._refused(endpoint, refused.reason)
-            return "400 Bad Request", {"error": "refused"}
+            return _REFUSED["sap"], {"error": "refused"}
         self.log("taken", f"{endpoint.path}: handshake")
         return "200 OK", {"Challenge": token}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,18 +32,11 @@ class Server:
 
         logging.getLogger("waitress").setLevel(logging.CRITICAL)  # its warnings name no tenant and no next step
         self._receiver = receiver
-        try:
-            self._server: Any = create_server(
-                receiver, host=host, port=port, threads=threads, ident=None, connection_limit=_CONNECTIONS,
-                max_request_header_size=_HEADER_BYTES, max_request_body_size=MOST_BYTES, channel_timeout=_IDLE_SECONDS,
-                cleanup_interval=1, clear_untrusted_proxy_headers=True, backlog=512, log_socket_errors=False, expose_tracebacks=False,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise ConfigError(f"cannot listen on {host}:{port}: {why}", hint="give another --host or --port") from error
-        if not hasattr(self._server, "active_channels"):
-            self._server.task_dispatcher.shutdown()
-            raise ConfigError(f"{host} means several addresses", hint="give one, for example --host 127.0.0.1")
+        self._server: Any = create_server(
+            receiver, sockets=[_bound(host, port)], threads=threads, ident=None, connection_limit=_CONNECTIONS,
+            max_request_header_size=_HEADER_BYTES, max_request_body_size=MOST_BYTES, channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=1, clear_untrusted_proxy_headers=True, backlog=512, log_socket_errors=False, expose_tracebacks=False,
+        )  # fmt: skip
 
         class TimedChannel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             """A connection that knows since when its present request is under way."""
@@ -65,7 +59,7 @@ class Server:
 
         self._server.channel_class = TimedChannel
         self._server.maintenance = maintenance
-        self.host, self.port = host, int(self._server.effective_port)
+        self.host, self.port = host, int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.run, name="webhooks", daemon=True)
 
     @property
@@ -115,3 +109,23 @@ class Server:
             with contextlib.suppress(OSError):
                 one.handle_close()
         self._server.trigger.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the one address a host means. Raises ConfigError."""
+    try:
+        found = {one[4][:2]: one[0] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        if len(found) > 1:
+            raise ConfigError(f"{host} means several addresses", hint="give one, for example --host 127.0.0.1")
+        address, family = next(iter(found.items()))
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot listen on {host}:{port}: {why}", hint="give another --host or --port") from error
+    return bound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ PREFIXES = {
     "instalment_schedules": "IS",
     "events": "EV",
     "tax_rates": "",
+    "webhooks": "WB",
 }
 ONE = {kind: kind[:-1] for kind in PREFIXES}
 
@@ -60,6 +62,9 @@ class Books:
         self.rates: dict[tuple[str, str], str] = {("EUR", "GBP"): "0.8500000000", ("USD", "GBP"): "0.7500000000"}
         self.creditor = creditor
         self.cause: Record | None = None
+        self.endpoints: dict[str, Record] = {}
+        self.listeners: list[Callable[[Record], None]] = []
+        self.retries: list[Callable[[Record], None]] = []
         self._minted: Counter[str] = Counter()
         self.tables["tax_rates"]["GB_VAT_1"] = {
             "id": "GB_VAT_1",
@@ -111,7 +116,7 @@ class Books:
     ) -> Record:
         """Write down what happened to a record; events caused by another one name it as their parent."""
         parent = {"parent_event": self.cause["id"]} if self.cause else {}
-        return self.put(
+        event = self.put(
             "events",
             resource_type=kind,
             action=action,
@@ -126,6 +131,9 @@ class Books:
             _about=(kind, record["id"]),
             _seen_at=self.clock.now() + self.switches.events_late,
         )
+        for listener in self.listeners:
+            listener(event)
+        return event
 
     def wait(self, creditor: str, currency: str, items: list[Item], kind: str = "merchant") -> None:
         """Let items wait for the next payout of a creditor in a currency."""

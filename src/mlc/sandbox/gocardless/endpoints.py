@@ -97,6 +97,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("payments", "retry"): lambda made, ident, metadata: made.retry_payment(ident, metadata),
     ("mandates", "cancel"): lambda made, ident, _: made.cancel_mandate(ident),
     ("mandates", "reinstate"): lambda made, ident, _: made.reinstate_mandate(ident),
+    ("webhooks", "retry"): lambda made, ident, _: made.retry_webhook(ident),
     ("customer_bank_accounts", "disable"): lambda made, ident, _: made.disable_bank_account(ident),
 }
 UPDATES = (

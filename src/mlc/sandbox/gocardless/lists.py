@@ -34,7 +34,12 @@ def _link(name: str) -> Test:
 
 
 def _flag(name: str) -> Test:
-    return lambda _, record, value: record[name] == (value == "true")
+    def test(_: Books, record: Record, value: str) -> bool:
+        if value not in ("true", "false"):
+            raise invalid("filters", (name, "must be a boolean"))
+        return bool(record[name] == (value == "true"))
+
+    return test
 
 
 def _payer(books: Books, record: Record, value: str) -> bool:
@@ -110,6 +115,7 @@ LISTS: dict[str, Listing] = {
         }
     ),
     "tax_rates": Listing({"jurisdiction": _is("jurisdiction")}, ()),
+    "webhooks": Listing({"is_test": _flag("is_test"), "successful": _flag("successful")}),
 }
 
 
@@ -252,7 +258,7 @@ def _sane(filters: Params, include: str | None) -> None:
         raise invalid("events", (ids[0], "cannot be combined with resource_type or another resource"))
     if include is not None and "resource_type" not in filters:
         raise invalid("events", ("include", "requires resource_type"))
-    if include is not None and include not in ONE.values():
+    if (include is not None and include not in ONE.values()) or include == "webhook":
         raise invalid("events", ("include", "is not a permitted value"))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlc.sandbox.courier import is_loopback
+
 from . import audit
-from .errors import missing, state
+from .errors import invalid, missing, state
 from .plans import Plans
 from .shapes import balances, show, show_item
 from .webhooks import Delivery, deliver
@@ -157,6 +159,23 @@ class Organisation(Plans):
     def deliveries(self, secret: str, since: str | None = None) -> list[Delivery]:
         """Return signed webhook requests for the visible events after one of them, oldest first."""
         return deliver(self, secret, since)
+
+    def webhook_endpoints(self, url: str, secret: str) -> dict[str, Any]:
+        """Make an endpoint as the Dashboard does; https, or this machine. Returns it without its secret."""
+        if not url.startswith("https://") and not (url.startswith("http://") and is_loopback(url)):
+            raise invalid("webhook_endpoints", ("url", "must be https"))
+        if not secret.strip():
+            raise invalid("webhook_endpoints", ("secret", "must not be blank"))
+        ident = self.mint("WE")
+        self.endpoints[ident] = {"id": ident, "url": url, "secret": secret}
+        return {"id": ident, "url": url}
+
+    def retry_webhook(self, ident: str) -> str:
+        """Ask for a webhook to be sent again, as it was."""
+        record = self.get("webhooks", ident)
+        for retry in self.retries:
+            retry(record)
+        return ident
 
     def check(self) -> None:
         """Prove the books; raises AssertionError where an identity does not hold."""

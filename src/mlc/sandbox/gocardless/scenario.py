@@ -25,7 +25,7 @@ VERBS = frozenset(
             "charge_back",
         ),
         *("cancel_chargeback", "cancel_payment", "retry_payment", "cancel_mandate", "reinstate_mandate", "replace_mandate"),
-        *("items", "balances", "read", "all", "events", "check"),
+        *("items", "balances", "read", "all", "events", "check", "webhook_endpoints"),
     )
 )
 REST = {"pay": "payments", "events": "names"}

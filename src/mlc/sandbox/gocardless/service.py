@@ -13,6 +13,7 @@ from mlc.sandbox.kit import Clock, Fault, Request, Response, Service
 
 from .endpoints import CREATES, act, create, update
 from .errors import Refusal, forbidden, internal, invalid, limited, missing, state, usage
+from .hooks import GoCardlessHooks
 from .lists import LISTS, listed, seen
 from .organisation import SCENARIOS, Organisation
 from .scenario import play
@@ -42,6 +43,7 @@ class GoCardlessService(Service):
         self.switches = switches or GoCardlessSwitches()
         self.access_token = access_token
         self.organisation = Organisation(self.clock, creditor=creditor, switches=self.switches)
+        self.hooks = GoCardlessHooks(self)
         self._keys: dict[tuple[str, str], tuple[str, float]] = {}
         self._minute = (0, 0)
         self._requests = 0

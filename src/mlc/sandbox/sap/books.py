@@ -33,7 +33,7 @@ class Books(ByHand):
         """Open a change set: until `undo.commit` everything can be taken back by `undo.rollback`."""
         self.undo.begin(
             self.journal, self.owners, self.reconciliations, self.receipts, self.outgoing, self.drafts, self.partners,
-            self.rates, self.centres, self.projects, *self.documents.values(), *self.user_rows.values(),
+            self.changes, self.rates, self.centres, self.projects, *self.documents.values(), *self.user_rows.values(),
         )  # fmt: skip
 
     def add_user_row(self, table: str, row: Mapping[str, Any]) -> Simple:

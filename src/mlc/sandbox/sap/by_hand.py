@@ -28,7 +28,9 @@ class ByHand(Payments):
             for branch in {line.branch for line in lines}:
                 if sum((line.net for line in lines if line.branch == branch), ZERO) != 0:
                     raise SapError(-5012, "Unbalanced Transaction  [OJDT.BPLId]")
-        return self.post(lines, day, "ttJournalEntry", 0, **more).trans_id
+        number = self.post(lines, day, "ttJournalEntry", 0, **more).trans_id
+        self.notice("JournalEntries", number, "Created")
+        return number
 
     def entry(self, trans_id: int) -> Entry:
         """Return a journal entry; raises SapError where there is none."""
@@ -44,7 +46,10 @@ class ByHand(Payments):
         if entry.reversed_by or entry.reverses:
             raise SapError(-5002, "Journal entry is already cancelled  [OJDT.StornoToTr]")
         self.free(entry)
-        return self.reverse(entry, day or entry.date, "ttJournalEntry", 0).trans_id
+        number = self.reverse(entry, day or entry.date, "ttJournalEntry", 0).trans_id
+        self.notice("JournalEntries", trans_id, "Cancelled")
+        self.notice("JournalEntries", number, "Created")
+        return number
 
     def open_items(self, short_name: str) -> list[tuple[Entry, EntryLine]]:
         """Return the open lines of a partner (or account) in the order of posting."""

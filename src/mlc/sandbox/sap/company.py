@@ -12,12 +12,13 @@ from mlc.sandbox.kit import Response
 from mlc.sandbox.sap.desk import Desk
 from mlc.sandbox.sap.errors import SapError, invalid_property, no_match, not_valid
 from mlc.sandbox.sap.schema import Row, parse_date
+from mlc.sandbox.sap.subscriptions import catalog
 
 Answer = Callable[[str, Any], Response]
 # Functions without parameters, which GET may call as well.
 READ_ONLY = frozenset({
     "CompanyService_GetAdminInfo", "CompanyService_GetCompanyInfo", "CompanyService_GetPeriods",
-    "SBOBobService_GetLocalCurrency", "SBOBobService_GetSystemCurrency",
+    "SBOBobService_GetLocalCurrency", "SBOBobService_GetSystemCurrency", "EventSubscriptionsService_GetEventCatalog",
 })  # fmt: skip
 
 
@@ -40,6 +41,10 @@ class Company:
             "SBOBobService_SetCurrencyRate": self._set_rate,
         }
 
+        if desk.switches.webhooks != "absent":
+            self.calls["CompanyService_UpdateAdminInfo"] = self._update_admin_info
+            self.calls["EventSubscriptionsService_GetEventCatalog"] = lambda _, __: catalog()
+
     def call(self, name: str, body: Any, version: str) -> Any:
         """Answer one call: an object, a list for a collection, a Decimal or text for a single value, None for nothing."""
         if body is not None and not isinstance(body, dict):
@@ -58,9 +63,15 @@ class Company:
             "AccuracyofQuantities": 2, "PriceAccuracy": 2, "RateAccuracy": 4, "PercentageAccuracy": 2,
             "DirectIndirectRate": "tYES", "EnableBranches": _yes(on=switches.enable_branches),
             "EnableApprovalProcedureInDI": _yes(on=approval), "DecimalSeparator": ".", "ThousandsSeparator": ",",
-            "AllowFuturePostingDate": "tYES", "AccountSegmentsSeparator": "-",
+            "AllowFuturePostingDate": "tYES", "AccountSegmentsSeparator": "-", "EnableWebhook": _yes(on=books.webhooks_enabled),
         }  # fmt: skip
         return self._show("AdminInfo", fields, version)
+
+    def _update_admin_info(self, body: Any, _: str) -> Any:
+        given = self._params(body, "AdminInfo")
+        if set(given) - {"EnableWebhook"}:
+            raise SapError(-5006, "The simulator changes EnableWebhook only")
+        self.desk.books.webhooks_enabled = given.get("EnableWebhook") == "tYES"
 
     def _company_info(self, _: Any, version: str) -> Any:
         switches = self.desk.switches

@@ -187,6 +187,7 @@ class Documents(Settlement):
         table[document.doc_entry] = document
         self.owners[entry.trans_id] = document
         self._restate(document, manual=False)
+        self.notice(document.kind, document.doc_entry, "Created")
 
     def _entry_lines(self, document: Document) -> list[EntryLine]:
         side = 1 if document.kind == INVOICES else -1
@@ -250,6 +251,8 @@ class Documents(Settlement):
         self.owners[new.trans_id] = new
         self.reverse(entry, old.doc_date, ORIGINS[kind], new.doc_entry)
         self.stamp(old)
+        self.notice(kind, doc_entry, "Cancelled")
+        self.notice(kind, new.doc_entry, "Created")
         return new
 
     def close_document(self, doc_entry: int) -> None:
@@ -260,6 +263,7 @@ class Documents(Settlement):
         self.undo.keep(invoice)
         invoice.status, invoice.closed_by_hand = "bost_Close", True
         self.stamp(invoice)
+        self.notice(INVOICES, doc_entry, "Closed")
 
     def reopen_document(self, doc_entry: int) -> None:
         """Open an invoice again that was closed by hand."""
@@ -270,6 +274,7 @@ class Documents(Settlement):
         invoice.closed_by_hand = False
         self._restate(invoice, manual=False)
         self.stamp(invoice)
+        self.notice(INVOICES, doc_entry, "Reopened")
 
     def touch(self, doc_entry: int, **fields: Any) -> None:
         """Change properties of an invoice (none is allowed) and with them its change stamp."""
@@ -280,6 +285,7 @@ class Documents(Settlement):
         invoice.fields = {**invoice.fields, **fields}
         self.follow_due_date(invoice)
         self.stamp(invoice)
+        self.notice(INVOICES, doc_entry, "Updated")
 
     def follow_due_date(self, document: Document) -> None:
         """Let the one instalment of a document, and the entry line that carries it, fall due with the document."""
@@ -299,6 +305,7 @@ class Documents(Settlement):
         partner.currency = fields.pop("Currency", partner.currency)
         partner.fields = {**partner.fields, **fields}
         self.stamp(partner)
+        self.notice("BusinessPartners", card_code, "Updated")
 
     def credit_memo(self, invoice_doc_entry: int, amount: Decimal | None = None, *, day: date | None = None) -> int:
         """Credit an invoice by a gross amount in its currency (None is what is open); returns the memo's DocEntry."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -38,6 +39,15 @@ RECEIVABLES, REVENUE, OUTPUT_VAT, FEES, EXCHANGE, ROUNDING, BANK, CASH, CLEARING
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a document or partner: the name of its entity set, its key, and Created, Updated ..."""
+
+    kind: str
+    key: int | str
+    what: str
+
+
 class Ledger:
     """Accounts, partners and entries; amounts are exact and every entry balances when it is posted."""
 
@@ -60,6 +70,10 @@ class Ledger:
         self.currencies: dict[str, Currency] = {}
         self.rates: dict[tuple[str, date | None], Decimal] = {}
         self.journal: dict[int, Entry] = {}
+        self.changes: dict[int, Change] = {}
+        self.on_change: Callable[[], None] | None = None
+        self.webhooks_enabled = self.switches.webhooks == "on"
+        self._noticed = 0
         self.years: dict[int, dict[int, Period]] = {}
         self.branches: dict[int, Simple] = {}
         self.centres: dict[str, Simple] = {}
@@ -85,6 +99,13 @@ class Ledger:
         this_year = datetime.fromtimestamp(self.clock.now(), ZoneInfo(timezone)).year
         for year in range(this_year - 3, this_year + 2):
             self.add_year(year)
+
+    def notice(self, kind: str, key: int | str, what: str) -> None:
+        """Write a change down for those who want to be told, if anybody does."""
+        if self.on_change is not None:
+            self._noticed += 1
+            self.changes[self._noticed] = Change(kind, key, what)
+            self.on_change()
 
     # --- masters --------------------------------------------------------------------------------------------------
     def add_account(self, code: str, name: str, *, kind: str = "at_Other", cash: str = "tNO", currency: str = "##") -> str:
@@ -156,6 +177,7 @@ class Ledger:
         partner.control_account = self.account(control or RECEIVABLES).code
         partner.fields = {"EmailAddress": email or None, "Phone1": phone or None, "Valid": "tYES", **fields}
         self.partners[card_code] = partner
+        self.notice("BusinessPartners", card_code, "Created")
         return card_code
 
     def add_centre(self, code: str, name: str, dimension: int = 1) -> None:

@@ -103,6 +103,7 @@ class Payments(Documents):
             taken_fc = sum((row.applied_fc for row in payment.rows), ZERO) if foreign else ZERO
             shares.append(Share(entry, own, payment.applied, taken_fc))
             payment.reconciliation = self.settle(shares, payment.date, "rtPayment").number
+        self.notice("VendorPayments" if payment.outgoing else "IncomingPayments", number, "Created")
         return number
 
     def _named(self, payment: Payment) -> None:
@@ -251,6 +252,7 @@ class Payments(Documents):
         self.reverse(entry, day or payment.date, payment.origin, payment.doc_entry)
         self.undo.keep(payment)
         payment.cancelled = "tYES"
+        self.notice("VendorPayments" if payment.outgoing else "IncomingPayments", payment.doc_entry, "Cancelled")
 
     def save_draft(self, payment: Payment) -> int:
         """Keep a payment as a draft that waits for approval; returns the draft's DocEntry."""

@@ -69,11 +69,13 @@ class Call:
 class Reader:
     """Answers GET, and writes objects for the answers of POST."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, subscriptions: Mapping[str, Any] | None = None) -> None:
         self.desk = desk
         self.schema = desk.schema
         self.switches = desk.switches
         self.sets = SETS | {name: (name, "Code") for name in desk.switches.user_tables}
+        if subscriptions is not None:
+            self.sets["EventSubscriptions"] = ("EventSubscription", "WebhookID")
         books = desk.books
         own: dict[str, Mapping[Any, Any]] = {name: books.user_rows.setdefault(name, {}) for name in desk.switches.user_tables}
         self.tables: dict[str, Mapping[Any, Any]] = {
@@ -93,6 +95,7 @@ class Reader:
             "BusinessPlaces": books.branches,
             "Projects": books.projects,
             **own,
+            **({} if subscriptions is None else {"EventSubscriptions": subscriptions}),
         }
 
     def many(self, call: Call) -> Response:

@@ -13,9 +13,10 @@ from typing import Any
 
 from mlc.sandbox.sap.errors import SapError, invalid_property, not_valid, too_long
 from mlc.sandbox.sap.switches import SapSwitches
-from mlc.sandbox.sap.tables import ENUMS, TYPES, USER_FIELDS_OF
+from mlc.sandbox.sap.tables import ENUMS, TYPES, USER_FIELDS_OF, WEBHOOK_ENUMS, WEBHOOK_TYPES
 
 NUMERIC = frozenset({"int", "number"})
+MEMBERS = ENUMS | WEBHOOK_ENUMS
 USER_FIELD_LENGTH = 100
 _TOKEN = re.compile(r"(?P<name>\w+):(?P<kind>\[?\w+\]?)(?P<ro>!?)(?:=(?P<attr>\w+))?")
 _USER_TABLE = "Code:s50=key Name:s100"
@@ -57,7 +58,10 @@ class Schema:
 
     def __init__(self, switches: SapSwitches) -> None:
         self.switches = switches
-        self.types = {name: self._type(name, text) for name, text in TYPES.items()}
+        known = {name: text for name, text in TYPES.items() if switches.webhooks != "absent" or name not in WEBHOOK_TYPES}
+        if switches.webhooks != "absent":
+            known["AdminInfo"] += " EnableWebhook:yn"
+        self.types = {name: self._type(name, text) for name, text in known.items()}
         for name in switches.user_tables:
             self.types[name] = self._type(name, _USER_TABLE)
 
@@ -158,7 +162,7 @@ def _prop(token: str) -> Prop:
     if kind == "number":
         return Prop(name, kind, _getter(name, attr, Decimal(0)), read_only, attr=attr)
     default = "tNO" if kind == "BoYesNoEnum" else None
-    assert kind in ENUMS, f"no such enum: {kind}"
+    assert kind in MEMBERS, f"no such enum: {kind}"
     return Prop(name, "enum", _getter(name, attr, default), read_only, type_name=kind, attr=attr)
 
 
@@ -178,7 +182,7 @@ def plain(value: Decimal | int) -> Decimal:
 
 def enum_member(prop: Prop, value: str) -> str:
     """Return the member an enum value means, by name or database code."""
-    members = ENUMS[prop.type_name]
+    members = MEMBERS[prop.type_name]
     if value in members:
         return value
     for member, code in members.items():

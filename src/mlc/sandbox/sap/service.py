@@ -10,6 +10,7 @@ from mlc.sandbox.sap.batch import Batch
 from mlc.sandbox.sap.books import Books
 from mlc.sandbox.sap.desk import Desk
 from mlc.sandbox.sap.errors import SapError, error_response, no_such_path, not_supported
+from mlc.sandbox.sap.hooks import SapHooks
 from mlc.sandbox.sap.reads import Call, Reader
 from mlc.sandbox.sap.schema import Schema
 from mlc.sandbox.sap.sessions import Sessions, cookies_of
@@ -47,8 +48,10 @@ class SapService(Service):
         self._admitted = False
         self.sessions = Sessions(self.clock, company, known, self.prefix, self.switches)
         self.desk = Desk(self.books, Schema(self.switches), self.switches)
-        self.reader = Reader(self.desk)
-        self.writer = Writer(self.desk, self.reader, company)
+        self.hooks = SapHooks(self, company)
+        hooked = self.hooks.subscriptions if self.switches.webhooks != "absent" else None
+        self.reader = Reader(self.desk, None if hooked is None else hooked.rows)
+        self.writer = Writer(self.desk, self.reader, company, hooked)
         self.verbs = Verbs(self.books, self.sessions)
 
     # --- for tests and people -------------------------------------------------------------------------------------
@@ -142,7 +145,7 @@ class SapService(Service):
     def _dispatch(self, call: Call) -> Response:
         if self.writer.is_call(call.name):
             return self.writer.call(call)
-        if call.name not in self.reader.sets:
+        if call.name not in self.reader.sets or (call.name == "EventSubscriptions" and call.v1):
             raise no_such_path()
         if call.method != "GET" and call.name in self.switches.forbidden:
             raise SapError(-6006, "You are not permitted to perform this action", 403)

@@ -102,6 +102,15 @@ class SapSwitches:
     # Single values of SBOBobService come bare (12150.000000) or wrapped in {"value": ...}.
     function_values: Literal["bare", "wrapped"] = "bare"
 
+    # Webhooks: a version before FP 2602 has none, later ones are off until EnableWebhook is set.
+    webhooks: Literal["absent", "off", "on"] = "absent"
+    # How a batch of messages is written: an array of events as in SAP's manual, or an object around plain messages.
+    webhook_body: Literal["array", "object"] = "array"
+    # How the HMAC over the raw body is written.
+    webhook_signature: Literal["base64", "hex"] = "base64"
+    # How often a batch is tried again (2, 4, 8 ... seconds apart); the manual says three, and five elsewhere.
+    webhook_retries: int = 3
+
     # --- writing --------------------------------------------------------------------------------------------------
     # SumApplied of a foreign-currency payment is in local currency (AppliedFC foreign), or itself foreign.
     sum_applied_is_foreign: bool = False

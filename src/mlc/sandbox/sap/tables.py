@@ -236,6 +236,11 @@ AdminInfo:
     PriceAccuracy:i RateAccuracy:i PercentageAccuracy:i DirectIndirectRate:yn EnableBranches:yn FederalTaxID:s
     EnableApprovalProcedureInDI:yn AccountSegmentsSeparator:s DecimalSeparator:s ThousandsSeparator:s RoundTaxAmounts:yn
     UseNegativeAmounts:yn AllowFuturePostingDate:yn
+EventSubscription:
+    WebhookID:s40=key WebhookURL:s254 AuthenticationType:WebhookAuthEnum AuthenticationCred:s Handshake:yn
+    VerifyCertificate:yn State:WebhookStateEnum WorkMode:WebhookModeEnum EventCollection:[SubscribedEvent]
+SubscribedEvent:
+    BusinessObject:s TransactionType:s
 CompanyInfo:
     Version:i! EnableAccountSegmentation:yn EnableBillOfExchange:yn MaxRecordsInChooseFromList:i CompanyName:s!
     EnableSharingSeries:yn EnableTransactionNotification:yn MaxNumberOfDocumentsInPmt:i Localization:s
@@ -275,3 +280,10 @@ USER_FIELDS_OF = {
     "JournalEntryLine": "JDT1",
     "ChartOfAccount": "OACT",
 }
+# What FP 2602 and later have: no published metadata names them yet, the codes are those of table OEVC.
+WEBHOOK_ENUMS: dict[str, dict[str, str]] = {
+    "WebhookAuthEnum": {"None": "N", "Basic": "B", "HMAC": "H", "OAuth": "O"},
+    "WebhookStateEnum": {"Active": "A", "Inactive": "I", "Exceptional": "X"},
+    "WebhookModeEnum": {"Standard": "S", "Replay": "R"},
+}
+WEBHOOK_TYPES = frozenset({"EventSubscription", "SubscribedEvent"})

@@ -12,17 +12,19 @@ from mlc.sandbox.sap.post_documents import patch, post_document, post_partner
 from mlc.sandbox.sap.post_entries import open_transactions, post_entry, post_reconciliation
 from mlc.sandbox.sap.post_payments import post_payment
 from mlc.sandbox.sap.reads import TAGGED, Call, Reader, etag
+from mlc.sandbox.sap.subscriptions import Subscriptions
 
 OPEN_TRANSACTIONS = "InternalReconciliationsService_GetOpenTransactions"
-PATCHABLE = frozenset({"Document", "Payment", "JournalEntry", "BusinessPartner"})
+PATCHABLE = frozenset({"Document", "Payment", "JournalEntry", "BusinessPartner", "EventSubscription"})
 
 
 class Writer:
     """Answers POST, PATCH and DELETE."""
 
-    def __init__(self, desk: Desk, reader: Reader, company: str) -> None:
+    def __init__(self, desk: Desk, reader: Reader, company: str, subscriptions: Subscriptions | None = None) -> None:
         self.desk = desk
         self.reader = reader
+        self.subscriptions = subscriptions
         self.company = Company(desk, company)
 
     def create(self, call: Call) -> Response:
@@ -42,6 +44,8 @@ class Writer:
             return post_entry(self.desk, body)
         if name == "InternalReconciliations":
             return post_reconciliation(self.desk, body)
+        if name == "EventSubscriptions" and self.subscriptions is not None:
+            return self.subscriptions.create(body)
         if name in self.desk.switches.user_tables:
             fields = self.desk.schema.read_body(name, body)
             if not fields.get("Code"):
@@ -57,11 +61,18 @@ class Writer:
         record = self.reader.record(call)
         self._if_match(call, record)
         replace = call.request.headers.get("b1s-replacecollectionsonpatch", "").lower() == "true"
+        if call.name == "EventSubscriptions" and self.subscriptions is not None:
+            self.subscriptions.change(record, body_of(call), replace=replace)
+            return Response(204)
         patch(self.desk, type_name, record, body_of(call), replace=replace)
+        self.desk.books.notice(call.name, self.reader.key(call), "Updated")
         return Response(204)
 
     def delete(self, call: Call) -> Response:
         """Delete a draft; documents refuse."""
+        if call.name == "EventSubscriptions" and self.subscriptions is not None and not call.rest:
+            self.subscriptions.delete(self.reader.record(call))
+            return Response(204)
         if call.name != "PaymentDrafts" or call.rest:
             raise not_supported()
         self.reader.record(call)
@@ -79,6 +90,8 @@ class Writer:
         self._if_match(call, record)
         if call.name in ("IncomingPayments", "VendorPayments") and call.rest in ("Cancel", "CancelbyCurrentSystemDate"):
             self.desk.books.call_off(record, self.desk.day(record.date if call.rest == "Cancel" else None))
+        elif call.name == "EventSubscriptions" and self.subscriptions is not None:
+            self.subscriptions.act(record, call.rest)
         elif call.name in ("Invoices", "CreditNotes"):
             self._act_on_document(call, record)
         elif call.name == "JournalEntries" and call.rest == "Cancel":
@@ -111,7 +124,7 @@ class Writer:
 
     def is_reading(self, name: str) -> bool:
         """Tell whether such a call changes nothing."""
-        return self.is_call(name) and not name.endswith("_SetCurrencyRate")
+        return self.is_call(name) and not name.endswith(("_SetCurrencyRate", "_UpdateAdminInfo"))
 
     def call(self, call: Call) -> Response:
         """Answer a function or action of the company."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import audit
+from . import audit, hook_endpoints
 from .base import DAY
 from .deliveries import Delivery, deliver
 from .errors import Refusal
@@ -128,12 +128,21 @@ class Account(Payouts):
         chosen = self._chosen(which)
         for event in chosen:
             again = {key: value for key, value in event.items() if key not in ("id", "object", "created")}
-            self.make("event", **again)
+            self.tell(self.make("event", **again))
         return len(chosen)
 
     def shuffle_events(self) -> None:
         """Draw the order of events within each second anew."""
         self.tables["event"].reorder(lambda _: self.random.getrandbits(40))
+
+    def add_endpoint(self, url: str, enabled_events: list[str] | None = None, *, secret: str | None = None) -> str:
+        """Register a webhook endpoint, by default for all events, with a secret one knows already."""
+        params = {"url": hook_endpoints.address(url, "url"), "enabled_events": enabled_events or ["*"]}
+        return str(hook_endpoints.create(self, params, secret=secret)["id"])
+
+    def roll_secret(self, endpoint: str, secret: str | None = None, overlap: float = hook_endpoints.OVERLAP) -> dict[str, str]:
+        """Give an endpoint a new secret; the old one signs beside it until the overlap (in seconds) is over."""
+        return {"secret": hook_endpoints.roll(self, endpoint, secret, overlap)}
 
     def mark_delivered(self, which: Chosen) -> int:
         """Note that webhooks took events; lists with `delivery_success` tell them apart. Returns how many."""

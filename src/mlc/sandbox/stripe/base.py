@@ -156,9 +156,13 @@ class Books:
             _about=thing,
             _before=changed,
         )
+        self.tell(event)
+        return event
+
+    def tell(self, event: Thing) -> None:
+        """Tell everybody who listens of an event."""
         for listener in self.listeners:
             listener(event)
-        return event
 
     def picture(self, thing: Thing, version: str) -> dict[str, Any]:
         """Return an object in the shape of an API version."""

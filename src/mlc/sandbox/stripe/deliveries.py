@@ -31,6 +31,12 @@ def sign(body: bytes, secret: str, moment: int) -> str:
     return f"t={moment},v1={digest},v0={'0' * 64}"
 
 
+def sign_all(body: bytes, secrets: list[str], moment: int) -> str:
+    """Return the header while a secret is rolled: one `v1` for each secret that is good now."""
+    made = [sign(body, secret, moment).split(",")[1] for secret in secrets]
+    return ",".join([f"t={moment}", *made, f"v0={'0' * 64}"])
+
+
 def thin(books: Books, event: Thing) -> dict[str, Any]:
     """Return the thin form of an event: ids only."""
     about = event["_about"]

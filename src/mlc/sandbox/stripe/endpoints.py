@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from . import fields as given
+from . import hook_endpoints as hooks
 from .account import Account
 from .checks import EXPAND, PAGING, Fields, boolean, choice, clean, decode, group, ident, integer, listing, metadata, span, text
 from .errors import Refusal, missing, unacceptable
@@ -149,31 +150,6 @@ def _line(account: Account, params: Params, ids: tuple[str, ...]) -> Params:
     return line(account.update_line(ids[0], ids[1], params), account.livemode)
 
 
-def _endpoint(account: Account, params: Params, _: tuple[str, ...]) -> Params:
-    row = account.make(
-        "webhook_endpoint",
-        url=params["url"],
-        enabled_events=params["enabled_events"],
-        api_version=params.get("api_version"),
-        description=params.get("description"),
-        metadata=account.merged(None, params.get("metadata", {})) or None,
-    )
-    return show(account, row) | {"secret": f"whsec_{row['id'][3:]}"}
-
-
-def _drop_endpoint(account: Account, _: Params, ids: tuple[str, ...]) -> Params:
-    account.get("webhook_endpoint", ids[0])
-    account.tables["webhook_endpoint"].drop(ids[0])
-    return {"id": ids[0], "object": "webhook_endpoint", "deleted": True}
-
-
-ENDPOINT: Fields = {
-    "url": text(5000),
-    "enabled_events": listing(text(255, unset=False), 300),
-    "api_version": text(40),
-    "description": text(5000),
-    "metadata": metadata,
-}
 REMOVAL = group({"id": ident(), "behavior": choice("delete", "unassign")}, "id", "behavior")
 LINES: Fields = {"lines": listing(group({**given.LINE, "invoice_item": ident()}), 1000), "invoice_metadata": metadata}
 CHANGES: Fields = {"lines": listing(group({**given.LINE, "id": ident()}, "id"), 250), "invoice_metadata": metadata}
@@ -248,8 +224,9 @@ def _money_writes() -> Iterator[Endpoint]:
         *("amount_requested", "initiated_at", "payment_method_details"),
     )
     hook = "webhook_endpoint"
-    yield Endpoint("POST", "/v1/webhook_endpoints", hook, _endpoint, ENDPOINT, ("url", "enabled_events"))
-    yield Endpoint("DELETE", "/v1/webhook_endpoints/{id}", hook, _drop_endpoint, {})
+    yield Endpoint("POST", "/v1/webhook_endpoints", hook, hooks.create, hooks.CREATE, ("url", "enabled_events"))
+    yield Endpoint("POST", "/v1/webhook_endpoints/{id}", hook, hooks.update, hooks.UPDATE)
+    yield Endpoint("DELETE", "/v1/webhook_endpoints/{id}", hook, hooks.drop, {})
 
 
 class Routes:

@@ -146,9 +146,27 @@ class Payments(Invoices):
         self.ask(invoice, min(amount, invoice["amount_remaining"]), intent=intent["id"])
         return intent
 
-    def pay(self, invoice_id: str, amount: Amount = None, *, method: str = "card") -> str:
-        """Pay an invoice at once, in full or in part; returns the PaymentIntent's id."""
-        invoice = self.payable(invoice_id)
+    def open_invoices(self) -> list[dict[str, Any]]:
+        """List what customers can pay now, the oldest first."""
+        return [
+            {
+                "invoice_id": one["id"],
+                "sap_doc_num": self.of(one, "metadata").get("sap_doc_num"),
+                "amount_remaining": one["amount_remaining"],
+                "currency": one["currency"],
+            }
+            for one in self.tables["invoice"].rows.values()
+            if self.of(one, "status") == "open"
+        ]
+
+    def pay(self, invoice_id: str | None = None, amount: Amount = None, *, method: str = "card") -> str:
+        """Pay an invoice (the oldest open one) at once, in full or in part; returns the PaymentIntent's id."""
+        if invoice_id is None:
+            found = self.open_invoices()
+            if not found:
+                raise Refusal("no invoice is open at Stripe; `mlc run` pushes some", param="invoice_id")
+            invoice_id = found[0]["invoice_id"]
+        invoice = self.payable(str(invoice_id))
         remaining = invoice["amount_remaining"]
         amount = remaining if amount is None else amount
         if not 0 < amount <= remaining:

@@ -18,7 +18,7 @@ VERBS = frozenset(
     reconcile_payout fail_payout credit_customer book monthly_fee reserve_hold reserve_release top_up
     odd_movement void subscription_invoice duplicate_events drop_events shuffle_events mark_delivered balance
     check add_customer add_invoice update_customer delete_customer add_subscription pause_by_hand read all
-    events""")
+    events open_invoices add_endpoint roll_secret""")
 )
 
 

@@ -17,6 +17,7 @@ from . import expand
 from .account import Account
 from .endpoints import Endpoint, Routes
 from .errors import Refusal
+from .hooks import StripeHooks
 from .idempotency import Keys
 from .ids import Mint
 from .scenario import play
@@ -58,6 +59,7 @@ class StripeService(Service):
             livemode="_live_" in secret_key,
             switches=self.switches,
         )
+        self.hooks = StripeHooks(self)
         self.keys = Keys()
         self._mint = Mint(account_id + "/requests")
         self._second = (0, Counter[str]())

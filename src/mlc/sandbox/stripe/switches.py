@@ -51,6 +51,7 @@ class StripeSwitches:
         events_shuffled: events of one second are listed in any order.
         event_version: api_version of stored events; one before 2025-03-31 brings the bodies of that time.
         thin_events: webhook deliveries bring a thin event beside each full one.
+        hook_form: what webhook endpoints get: `full` events, `thin` ones, or `both`.
         search_lag: seconds until the search endpoints see a new object.
         search: whether the search endpoints exist for this account.
     """
@@ -93,5 +94,6 @@ class StripeSwitches:
     events_shuffled: bool = False
     event_version: str = "2026-10-28.endive"
     thin_events: bool = False
+    hook_form: str = "full"
     search_lag: int = 60
     search: bool = True

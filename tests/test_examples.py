@@ -1,0 +1,81 @@
+"""The examples for operators name what the code uses: events, paths, ports, secrets."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlc.sandbox.sap.subscriptions import CATALOG
+from mlc.sandbox.stripe.event_names import EVENT_NAMES
+from mlc.secrets import NAMES, credential_of
+from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS, SUBSCRIPTION_EVENTS
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+ADDRESS = "127.0.0.1:8377"
+
+
+def example(name: str) -> str:
+    """The text of an example."""
+    return (EXAMPLES / name).read_text(encoding="utf-8")
+
+
+def test_the_events_to_register_are_those_that_are_used():
+    """The list in webhooks.md is the code's, in its order, and Stripe has all of them."""
+    listed = re.search(r"```text\n(.*?)```", example("webhooks.md"), re.DOTALL)
+    assert listed
+    assert listed[1].split() == [*EVENT_TYPES, *CUSTOMER_EVENTS, *SUBSCRIPTION_EVENTS, *PAYOUT_EVENTS]
+    assert set(listed[1].split()) <= EVENT_NAMES
+
+
+def test_the_subscription_at_sap_names_what_the_catalog_has():
+    """Every object and transaction type in webhooks.md is one of the event catalog."""
+    pairs = re.findall(r'"BusinessObject": "(\w+)", "TransactionType": "(\w+)"', example("webhooks.md"))
+    assert pairs
+    assert all(kind in CATALOG[name][1].split(",") for name, kind in pairs)
+
+
+@pytest.mark.parametrize("name", ["nginx-webhooks.conf", "Caddyfile", "mlc-webhooks.service", "webhooks.md"])
+def test_the_port_is_the_same_everywhere(name):
+    """The receiver's address is named alike in the unit, the proxies and the page."""
+    text = example(name)
+    assert ADDRESS in text or "--host 127.0.0.1 --port 8377" in text
+    assert set(re.findall(r"127\.0\.0\.1:(\d+)", text)) <= {"8377"}
+
+
+@pytest.mark.parametrize("name", ["nginx-webhooks.conf", "Caddyfile"])
+def test_the_proxies_let_the_three_paths_through(name):
+    """Exactly the receiver's paths pass, without a slash at the end; /healthz does not."""
+    patterns = [one for one in re.findall(r"\^/\S+\$", example(name)) if "/" in one]
+    assert len(patterns) == 2
+    passed = {"/stripe/acme", "/gocardless/acme_2", "/sap/acme-3"}
+    assert all(any(re.fullmatch(one, path) for one in patterns) for path in passed)
+    assert not any(re.fullmatch(one, path) for one in patterns for path in ("/healthz", "/stripe/acme/", "/stripe", "/x/acme"))
+    assert re.search(r"2m;|2MiB", example(name))
+
+
+def test_the_unit_names_secrets_as_they_are_looked_up():
+    """Every credential of the unit is one that mlc looks for, under the name it looks for."""
+    unit = example("mlc-webhooks.service")
+    named = re.findall(r"LoadCredentialEncrypted=([^:\s]+):/etc/credstore\.encrypted/(\S+)", unit)
+    assert {one for one, _ in named} == {credential_of("acme", name) for name in NAMES}
+    assert all(one == file for one, file in named)
+    assert "mlc webhooks serve --post" in unit
+
+
+def test_the_unit_is_accepted_by_systemd(tmp_path):
+    """The service manager finds nothing to complain about."""
+    command = shutil.which("systemd-analyze")
+    if command is None:
+        pytest.skip("systemd-analyze is not here")
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    version = re.match(r"systemd (\d+)", told)
+    if version is None or int(version[1]) < 250:
+        pytest.skip("credentials are newer than this systemd")
+    unit = tmp_path / "mlc-webhooks.service"
+    unit.write_text(example("mlc-webhooks.service").replace("/opt/mlc/.venv/bin/mlc", "/bin/true"))
+    verified = subprocess.run([command, "verify", str(unit)], capture_output=True, text=True, check=False, timeout=30)
+    assert (verified.returncode, verified.stderr) == (0, "")
