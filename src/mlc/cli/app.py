@@ -26,9 +26,33 @@ def _top(
 
 
 def _register() -> None:
-    from mlc.cli import auditing, configuring, explaining, holding, looking, passes, pinging, playing, reporting, secreting
+    from mlc.cli import (
+        auditing,
+        comparing,
+        configuring,
+        explaining,
+        holding,
+        looking,
+        passes,
+        pinging,
+        playing,
+        reporting,
+        secreting,
+    )
 
-    for room in (playing, configuring, secreting, explaining, pinging, looking, reporting, passes, holding, auditing):
+    for room in (
+        playing,
+        configuring,
+        secreting,
+        explaining,
+        pinging,
+        looking,
+        reporting,
+        comparing,
+        passes,
+        holding,
+        auditing,
+    ):
         room.register(app)
 
 

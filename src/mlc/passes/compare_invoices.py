@@ -1,0 +1,96 @@
+"""SAP's invoices of the span against what Stripe asks for, and Stripe's invoices of the span against SAP's documents.
+
+Reads: Stripe's invoices of this company by pages, kept beside; SAP's invoices by pages, joined with them; at last the documents that
+    Stripe's invoices of the span name and that no page of SAP brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from mlc.core import codec, comparing
+from mlc.core.comparing import AT_STRIPE, FOLLOWS, INVOICE, MISSING_IN_SAP, NOT_COMPARABLE, SAME, Finding
+from mlc.core.facts import Invoice, ProcessorInvoice
+from mlc.passes.compare_payments import TOLD
+from mlc.passes.compare_span import Span
+
+_EARLY = 92 * 86400  # an invoice may be pushed so long before its own day
+_BATCH = 40
+_VERBS = ("push-invoice", "settle", "credit", "report-payment")
+_NOT_WANTED = ("collected_elsewhere",)  # held for good reason: push-invoices does not want them
+
+
+class Invoices:
+    """The comparison of invoices."""
+
+    def __init__(self, span: Span) -> None:
+        self.span, self.scene = span, span.scene
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield every invoice that is not the same on both sides."""
+        self._read()
+        span, rules = self.span, self.scene.rules
+        for page in span.sap.invoices(span.since, span.until, rules.invoice_filter):
+            documents = {one.doc_entry: one for one in page}
+            span.besides.tick(INVOICE, documents)
+            yield from self._compared(documents, list(documents), within=True)
+        for entries in span.besides.left(INVOICE, _BATCH):
+            yield from self._compared(self.scene.sap.invoices(entries), entries, within=False)
+
+    def _read(self) -> None:
+        """Keep what Stripe has under this company's numbers."""
+        assert self.span.stripe is not None
+        foreign = 0
+        for page in self.span.stripe.invoices(self.span.first - _EARLY):
+            ours = [one for one in page if one.origin.company == self.scene.rules.company and one.origin.doc_entry is not None]
+            foreign += sum(1 for one in page if one.origin.company and one.origin.company != self.scene.rules.company)
+            values = {one.id: codec.encode(one) for one in ours}
+            self.span.besides.keep(INVOICE, values, {one.id: one.origin.doc_entry or 0 for one in ours})
+        if foreign:
+            self.span.note(f"{foreign} invoices at Stripe belong to another company: not compared")
+
+    def _compared(self, documents: Mapping[int, Invoice], entries: Sequence[int], *, within: bool) -> Iterator[Finding]:
+        kept = self.span.besides.numbered(INVOICE, entries)
+        asked = {entry: [codec.decode(ProcessorInvoice, data) for data in rows] for entry, rows in kept.items()}
+        for entry in entries:
+            mine, doc = asked.get(entry, []), documents.get(entry)
+            if not within and not any(self.span.first <= one.created < self.span.end for one in mine):
+                continue  # neither the document nor its invoice is of this span
+            found = self._finding(doc, mine)
+            if found is not None and found.state == AT_STRIPE:
+                found = self._looked_up(entry, found, doc)
+            if found is None:
+                continue
+            self.span.take(found)
+            if found.state not in (SAME, FOLLOWS):
+                yield self._explained(entry, found, doc)
+
+    def _finding(self, doc: Invoice | None, asked: Sequence[ProcessorInvoice]) -> Finding | None:
+        local = doc is not None and self.scene.is_local(doc.currency)
+        return comparing.invoice(doc, asked, self.span.terms, local=local, away=self._away(asked))
+
+    def _away(self, asked: Sequence[ProcessorInvoice]) -> int:
+        """Return what payments that were told as missing gave to these invoices."""
+        parts = [part for one in asked for part in one.payments or () if part.status == "paid"]
+        told = self.span.besides.known(TOLD, [part.payment for part in parts]) if parts else {}
+        return sum(part.amount.minor for part in parts if part.payment in told)
+
+    def _looked_up(self, entry: int, found: Finding, doc: Invoice | None) -> Finding | None:
+        """A document that no list brought: what the journal calls its invoice is read by itself, and what nobody wants is said."""
+        held = self.span.held(self.scene.name("push-invoice", entry))
+        if held is not None and held.reason in _NOT_WANTED:
+            return replace(found, state=NOT_COMPARABLE)
+        link = self.scene.journal.links.get("invoice", str(entry))
+        if link is not None and link.other and self.span.look():
+            one = self.scene.stripe.invoice(link.other)
+            if one is not None:
+                return self._finding(doc, [one])
+            return replace(found, id=link.other, why=f"Stripe no longer has {link.other}")
+        return found
+
+    def _explained(self, entry: int, found: Finding, doc: Invoice | None) -> Finding:
+        names = [self.scene.name(verb, entry) for verb in _VERBS] + [self.scene.name("void", found.id)]
+        link = self.scene.journal.links.get("invoice", str(entry))
+        word = str(doc.doc_num) if doc is not None else found.id
+        return self.span.explained(found, names, word, link if found.state == MISSING_IN_SAP else None)
