@@ -1,6 +1,7 @@
 """The full comparison of a tenant's span of days: payments, what went back, payouts, invoices, on both sides; nothing is written.
 
-Reads: see compare_payments, compare_entries, compare_invoices. What cannot be compared is said in `notes`, never left out silently.
+Reads: see compare_payments, compare_entries, compare_payouts, compare_invoices. What cannot be compared
+    is said in `notes`, never left out silently.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from mlc.core.comparing import Finding, Terms
 from mlc.passes.compare_entries import Entries
 from mlc.passes.compare_invoices import Invoices
 from mlc.passes.compare_payments import Payments
+from mlc.passes.compare_payouts import Payouts
 from mlc.passes.compare_span import Span
 from mlc.passes.scene import Scene
 from mlc.store.besides import Besides
@@ -33,6 +35,7 @@ class Comparison:
         """Yield everything that is not the same on both sides, kind by kind, while it is found."""
         span, scene = self.span, self.span.scene
         entries = Entries(span)
+        payouts = Payouts(span, entries)
         beginnings = []
         if span.stripe is not None:
             if not span.terms.account:
@@ -41,16 +44,16 @@ class Comparison:
             yield from entries.reversals()
             if any(scene.rules.accounts.get("bank_account", {}).values()):
                 beginnings.append("po_")
-                yield from entries.stripe_payouts()
+                yield from payouts.stripe_payouts()
             else:
                 span.note("stripe.bank_account is not configured: Stripe's payouts are not compared")
         else:
             span.note("no stripe section: payments, refunds and invoices are not compared")
         if scene.organisation is not None:
             beginnings.append("PO")
-            yield from entries.debit_payouts()
+            yield from payouts.debit_payouts()
         if beginnings:
-            yield from entries.unknown(beginnings)
+            yield from payouts.unknown(beginnings)
         if span.stripe is not None:
             yield from Invoices(span).findings()
 
