@@ -12,6 +12,7 @@ from dataclasses import replace
 from mlc.core import codec, comparing
 from mlc.core.comparing import AT_STRIPE, FOLLOWS, INVOICE, MISSING_IN_SAP, NOT_COMPARABLE, SAME, Finding
 from mlc.core.facts import Invoice, ProcessorInvoice
+from mlc.passes import debtors
 from mlc.passes.compare_payments import TOLD
 from mlc.passes.compare_span import Span
 
@@ -78,6 +79,11 @@ class Invoices:
 
     def _looked_up(self, entry: int, found: Finding, doc: Invoice | None) -> Finding | None:
         """A document that no list brought: what the journal calls its invoice is read by itself, and what nobody wants is said."""
+        mandate = self._mandate(doc)
+        if mandate:
+            return replace(
+                found, state=NOT_COMPARABLE, why=f"GoCardless collects it by mandate {mandate}: Stripe is not asked for it"
+            )
         held = self.span.held(self.scene.name("push-invoice", entry))
         if held is not None and held.reason in _NOT_WANTED:
             return replace(found, state=NOT_COMPARABLE)
@@ -88,6 +94,14 @@ class Invoices:
                 return self._finding(doc, [one])
             return replace(found, id=link.other, why=f"Stripe no longer has {link.other}")
         return found
+
+    def _mandate(self, doc: Invoice | None) -> str:
+        """Return the mandate that keeps push-invoices from asking Stripe for a document, as far as mlc has noted it."""
+        if doc is None or self.scene.organisation is None or self.scene.rules.also_with_mandate:
+            return ""
+        if not self.span.known:
+            self.span.note("without a state file, invoices of customers who pay by mandate are told as missing at Stripe")
+        return debtors.collected_elsewhere(self.scene, [doc.card_code]).get(doc.card_code, "")
 
     def _explained(self, entry: int, found: Finding, doc: Invoice | None) -> Finding:
         names = [self.scene.name(verb, entry) for verb in _VERBS] + [self.scene.name("void", found.id)]

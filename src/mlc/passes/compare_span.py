@@ -11,8 +11,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from mlc.core.comparing import (
     AT_STRIPE,
+    DIFFERENT,
     INVOICE,
     MISSING_IN_SAP,
+    NOT_COMPARABLE,
+    ON_ITS_WAY,
     SAME,
     TWICE,
     Finding,
@@ -98,8 +101,14 @@ class Span:
         if found.state == SAME:
             return found
         held = next((one for name in names if (one := self.held(name)) is not None), None)
-        text = self._held(held) if held is not None else self._wish(names)
-        if not text and mark is not None and mark.state:
+        missing = found.state not in (
+            DIFFERENT,
+            TWICE,
+            ON_ITS_WAY,
+            NOT_COMPARABLE,
+        )  # that mlc did it once explains nothing else
+        text = self._held(held) if held is not None else self._wish(names, done=missing)
+        if not text and missing and mark is not None and mark.state:
             number = f" ({mark.data['number']})" if mark.data.get("number") else ""
             text = f"mlc noted it as {mark.state}{number}"
         if not text and pass_ and self.known and not found.other and at > self._last(pass_) - _LATE:
@@ -114,7 +123,7 @@ class Span:
             return f"dismissed by a person{f': {held.note}' if held.note else ''} (was held {held.reason} since {day})"
         return f"held {held.reason} since {day}: {held.text}"
 
-    def _wish(self, names: Sequence[str]) -> str:
+    def _wish(self, names: Sequence[str], *, done: bool) -> str:
         """Say how the wish stands: in doubt, promised, refused, done."""
         for name in names:
             stored = self.scene.journal.find(name)
@@ -125,7 +134,8 @@ class Span:
                 return "in doubt: it was sent, and no answer is known" if begun else "promised, and not sent yet"
             if stored.state == "refused":
                 return f"refused: {stored.code} {stored.reason}".strip()
-            return f"mlc did it: {stored.receipt}"
+            if done:
+                return f"mlc did it: {stored.receipt}"
         return ""
 
     def _last(self, pass_: str) -> float:
