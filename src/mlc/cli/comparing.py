@@ -178,7 +178,7 @@ def _summary(comparison: Comparison) -> Iterator[str]:
         yield "nothing to compare"
     for note in comparison.notes:
         yield from _wrapped(f"note: {note}", "", "  ")
-    yield "both sides agree" if not comparison.tally.wrong else f"{comparison.tally.wrong} missing or different"
+    yield "nothing is missing or different" if not comparison.tally.wrong else f"{comparison.tally.wrong} missing or different"
 
 
 # --- for scripts -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from mlc.core.comparing import (
     MISSING_IN_SAP,
     NOT_COMPARABLE,
     ON_ITS_WAY,
+    PAYMENT,
+    PAYOUT,
     SAME,
     TWICE,
     Finding,
@@ -30,6 +32,7 @@ from mlc.systems.sap.spans import SapSpans
 from mlc.systems.stripe.spans import StripeSpans
 
 LOOKS = 200  # so many things are looked at one by one before what a page says must do
+_THERE = (DIFFERENT, TWICE, ON_ITS_WAY, NOT_COMPARABLE)  # that mlc did it once explains none of these
 _LATE = 3600  # a run may not see at once what happened just before it
 
 
@@ -101,13 +104,12 @@ class Span:
         if found.state == SAME:
             return found
         held = next((one for name in names if (one := self.held(name)) is not None), None)
-        missing = found.state not in (
-            DIFFERENT,
-            TWICE,
-            ON_ITS_WAY,
-            NOT_COMPARABLE,
-        )  # that mlc did it once explains nothing else
+        if held is None and found.kind == PAYOUT and found.state == MISSING_IN_SAP:  # a line of it may hold the whole
+            held = next((one for one in self.scene.journal.held.search(word) if not one.dismissed), None)
+        missing = found.state not in _THERE
         text = self._held(held) if held is not None else self._wish(names, done=missing)
+        if found.kind == PAYMENT and self.scene.journal.decision(found.id):
+            text = f"{text}{'; ' if text else ''}a person matched it by hand"
         if not text and missing and mark is not None and mark.state:
             number = f" ({mark.data['number']})" if mark.data.get("number") else ""
             text = f"mlc noted it as {mark.state}{number}"
@@ -148,11 +150,13 @@ class Span:
 def _step(found: Finding, word: str, *, waits: bool) -> str:
     if waits:
         return f"mlc held show {word}"
+    if found.state in (ON_ITS_WAY, NOT_COMPARABLE):
+        return ""
     if found.state == MISSING_IN_SAP and found.kind != INVOICE:
         return f"mlc replay {word} --again" if found.other else f"mlc replay {word}"
     if found.state == AT_STRIPE and found.kind == INVOICE:
         return f"mlc replay {word}"
-    return f"mlc explain {word.split(',', maxsplit=1)[0]}" if found.state != TWICE or word else ""
+    return f"mlc explain {word}"
 
 
 def moment(day: date) -> int:
