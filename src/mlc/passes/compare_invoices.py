@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mlc.core import codec, comparing
-from mlc.core.comparing import AT_STRIPE, FOLLOWS, INVOICE, MISSING_IN_SAP, NOT_COMPARABLE, SAME, Finding
+from mlc.core.comparing import AT_STRIPE, DIFFERENT, FOLLOWS, INVOICE, MISSING_IN_SAP, NOT_COMPARABLE, SAME, TWICE, Finding
 from mlc.core.facts import Invoice, ProcessorInvoice
 from mlc.passes import debtors
 from mlc.passes.compare_payments import TOLD
@@ -19,6 +19,7 @@ from mlc.passes.compare_span import Span
 _EARLY = 92 * 86400  # an invoice may be pushed so long before its own day
 _BATCH = 40
 _VERBS = ("push-invoice", "settle", "credit", "report-payment")
+_SUSPECT = (DIFFERENT, TWICE, MISSING_IN_SAP)
 _NOT_WANTED = ("collected_elsewhere",)  # held for good reason: push-invoices does not want them
 
 
@@ -54,18 +55,31 @@ class Invoices:
     def _compared(self, documents: Mapping[int, Invoice], entries: Sequence[int], *, within: bool) -> Iterator[Finding]:
         kept = self.span.besides.numbered(INVOICE, entries)
         asked = {entry: [codec.decode(ProcessorInvoice, data) for data in rows] for entry, rows in kept.items()}
-        for entry in entries:
-            mine, doc = asked.get(entry, []), documents.get(entry)
-            if not within and not any(self.span.first <= one.created < self.span.end for one in mine):
-                continue  # neither the document nor its invoice is of this span
-            found = self._finding(doc, mine)
-            if found is not None and found.state == AT_STRIPE:
-                found = self._looked_up(entry, found, doc)
-            if found is None:
+        if not within:  # what neither as a document nor as an invoice is of this span is no matter of it
+            entries = [entry for entry in entries if any(self._in_span(one) for one in asked.get(entry, []))]
+        found = {entry: self._finding(documents.get(entry), asked.get(entry, [])) for entry in entries}
+        suspects = [entry for entry, one in found.items() if one is not None and one.state in _SUSPECT]
+        again = self.scene.sap.invoices(suspects) if suspects else {}
+        for entry, first in found.items():
+            doc = again.get(entry) if entry in suspects else documents.get(entry)
+            told = self._read_again(doc, asked[entry], first) if entry in suspects else first
+            if told is not None and told.state == AT_STRIPE:
+                told = self._looked_up(entry, told, doc)
+            if told is None:
                 continue
-            self.span.take(found)
-            if found.state not in (SAME, FOLLOWS):
-                yield self._explained(entry, found, doc)
+            self.span.take(told)
+            if told.state not in (SAME, FOLLOWS):
+                yield self._explained(entry, told, doc)
+
+    def _in_span(self, one: ProcessorInvoice) -> bool:
+        return self.span.first <= one.created < self.span.end
+
+    def _read_again(self, doc: Invoice | None, asked: Sequence[ProcessorInvoice], first: Finding | None) -> Finding | None:
+        """Look at both sides of a difference once more: an invoice may have been paid and posted while the lists were read."""
+        if not self.span.look():
+            return first
+        fresh = [self.scene.stripe.invoice(one.id) for one in asked]
+        return self._finding(doc, [one for one in fresh if one is not None])
 
     def _finding(self, doc: Invoice | None, asked: Sequence[ProcessorInvoice]) -> Finding | None:
         local = doc is not None and self.scene.is_local(doc.currency)

@@ -37,6 +37,7 @@ class Comparison:
         entries = Entries(span)
         payouts = Payouts(span, entries)
         beginnings = []
+        self._prove()
         if span.stripe is not None:
             if not span.terms.account:
                 span.note("stripe.clearing_account is not in SAP: which account receipts stand on is not compared")
@@ -56,6 +57,15 @@ class Comparison:
             yield from payouts.unknown(beginnings)
         if span.stripe is not None:
             yield from Invoices(span).findings()
+
+    def _prove(self) -> None:
+        """Make sure that SAP finds documents by our marks: a filter that finds nothing would tell everything as missing.
+
+        Raises ConfigError.
+        """
+        if self.span.stripe is not None:
+            self.span.scene.sap.prove_marker()
+        self.span.scene.sap.prove_entries()
 
 
 def _terms(scene: Scene) -> Terms:
