@@ -364,13 +364,15 @@ def test_payouts_of_gocardless(tmp_path: Path) -> None:
     entry(debit, "PO000UNKNOWN01", account="1210")
     entry(debit, "PO4711", account="6855")  # a purchase order
     missing = debit.paid("C5", 70)[2]
+    early = debit.arrive(debit.collect("C5", 20), days=0)  # sent, and not there before the day after
     debit.collect("C5", 30)
     on_its_way = debit.organisation.make_payout()
     before = written(debit)
     said = desk.mlc("compare", "--json")
     assert {key: one for key, one in items(said).items() if one[0] == "payout"} == {
         payouts[0]: ("payout", "missing_in_sap", []), payouts[1]: ("payout", "twice", []), payouts[2]: ("payout", "different", ["bank"]),
-        missing: ("payout", "missing_in_sap", []), "PO000UNKNOWN01": ("payout", "missing_at_gocardless", []),
+        missing: ("payout", "missing_in_sap", []),
+        early: ("payout", "missing_in_sap", []), "PO000UNKNOWN01": ("payout", "missing_at_gocardless", []),
         **({on_its_way: ("payout", "on_its_way", [])} if on_its_way else {}),
     }  # fmt: skip
     assert (said.code, written(debit)) == (3, before)

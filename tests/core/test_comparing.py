@@ -85,6 +85,15 @@ def test_entries(carrying: list[Booked], standing: int, state: str, other: str) 
     )
 
 
+def test_an_entry_at_a_rate() -> None:
+    """What SAP holds at a rate is compared by the line that shows the processor's own currency, and not at all without one."""
+    side = Side("payout", "PO123456789012", Money(11900, "GBP"), "bank", ("1200",), converted=True)
+    local = entry(1, "140.00")
+    shown = replace(local, lines=(replace(local.lines[0], foreign=Decimal(119), currency="GBP"), local.lines[1]))
+    wrong = replace(local, lines=(replace(local.lines[0], foreign=Decimal(118), currency="GBP"), local.lines[1]))
+    assert [comparing.entry(side, [one], [one]).state for one in (local, shown, wrong)] == ["same", "same", "different"]
+
+
 def doc(**more: object) -> Invoice:
     """An open invoice of 119.00."""
     return replace(

@@ -202,6 +202,7 @@ class Side:
     name: str
     accounts: tuple[str, ...] = ()
     processor: str = STRIPE
+    converted: bool = False  # the books hold it at a rate: only a line that shows the processor's own currency can be compared
 
 
 def entry(side: Side, carrying: Sequence[Booked], standing: Sequence[Booked]) -> Finding:
@@ -216,7 +217,11 @@ def entry(side: Side, carrying: Sequence[Booked], standing: Sequence[Booked]) ->
         number = str(carrying[0].number)
         return _but(told, MISSING_IN_SAP, number, f"journal entry {number} was reversed in SAP")
     one, lines = standing[0], [line for line in standing[0].lines if line.account in side.accounts]
-    moved = sum((line.local for line in lines), Decimal(0))
+    if side.converted:
+        lines = [line for line in lines if line.currency == side.wanted.currency]
+        if not lines:
+            return _but(told, SAME, str(one.number), "")
+    moved = sum((line.foreign if side.converted else line.local for line in lines), Decimal(0))
     there = money_of(moved, side.wanted.currency)
     if side.accounts and there != side.wanted:
         wrong = Field(side.name, there or f"{moved}", side.wanted)

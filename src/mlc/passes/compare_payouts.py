@@ -94,7 +94,7 @@ class Payouts:
         wanted = []
         for one in batch:
             name, mark = self.scene.name("reconcile-payout", one.id, "gocardless"), marks.get(one.id)
-            if not self.span.holds(one.arrival if one.status == "paid" else self.scene.day_of(one.created)):
+            if not self._in_span(one):
                 continue
             found = Finding(PAYOUT, one.id, ON_ITS_WAY, one.amount, why=one.status, processor=GOCARDLESS)
             if one.status == "paid" and one.kind == "partner" and self.scene.debits.partner_payouts == "ignore":
@@ -109,6 +109,12 @@ class Payouts:
             yield self.span.explained(self.span.take(found), [name], one.id)
         yield from self.entries.compared(wanted)
 
+    def _in_span(self, one: Payout) -> bool:
+        """Tell whether a payout is of the span: by its arrival where it was sent, which may be told before it has come."""
+        if one.status == "paid" and one.arrival is not None:
+            return self.span.holds(min(one.arrival, self.scene.today)) and one.arrival >= self.span.since
+        return self.span.holds(self.scene.day_of(one.created))
+
     def _debit(self, one: Payout, name: str) -> Wanted:
         fx, local = one.exchange, self.span.terms.currency
         arrives = fx.currency if fx is not None else one.amount.currency
@@ -116,10 +122,9 @@ class Payouts:
         amount = Money(fx.amount, fx.currency) if fx is not None and fx.amount is not None else one.amount
         if arrives != local:  # its entry is converted at SAP's own rate
             self.span.note(
-                f"payouts that arrive in {arrives} are converted by SAP's rate: only whether they are booked is compared"
+                f"payouts that arrive in {arrives}: their sum is compared where the bank's line in SAP shows that currency"
             )
-            bank = ()
-        side = Side(PAYOUT, one.id, amount, "bank", bank, processor=GOCARDLESS)
+        side = Side(PAYOUT, one.id, amount, "bank", bank, GOCARDLESS, arrives != local)
         at = int(datetime.combine(one.arrival, time(), UTC).timestamp()) if one.arrival is not None else 0
         return Wanted(side, (name,), ("payout", one.id), "reconcile-payouts", at)
 
