@@ -194,3 +194,45 @@ def test_what_a_tenant_does_not_have(tmp_path: Path) -> None:
         "stripe.bank_account is not configured",
         "stripe.clearing_account is not in SAP",
     }
+
+
+def test_dismissed_before_it_turned(desk: Desk) -> None:
+    """A refund dismissed as booked by hand, which fails later, is a difference again until that is dealt with as well."""
+    company = desk.company
+    company.invoice()
+    desk.mlc("run")
+    (pushed,) = company.pushed().values()
+    payment = company.account.pay(pushed)
+    desk.mlc("run")
+    refund = company.account.refund(payment, 3000)
+    desk.mlc("post-payments")
+    assert desk.mlc("held", "dismiss", refund, "--note", "by hand").code == 0
+    assert desk.mlc("compare").code == 0
+    company.account.fail_refund(refund)
+    assert items(desk.mlc("compare", "--json")) == {f"{refund}/failed": ("refund", "missing_in_sap", [])}
+    desk.mlc("post-payments")
+    assert desk.mlc("held", "dismiss", refund, "--note", "by hand").code == 0
+    assert desk.mlc("compare").code == 0
+    desk.mlc("post-payments")
+    assert desk.mlc("compare").code == 0
+
+
+def test_a_payout_that_came_back(desk: Desk) -> None:
+    """A payout that failed wants two entries, its own and the one that gives the bank's leg back; one started by hand is for people."""
+    company, account = desk.company, desk.company.account
+    account.pay_without_invoice(None, 50000, "eur")
+    account.pay_without_invoice(None, 50000, "eur")
+    company.clock.pass_time(9 * 86400)
+    by_hand = account.manual_payout(1000)
+    account.complete_payout(by_hand, reconcile=False)
+    payout = account.make_payout()
+    account.complete_payout(payout)
+    desk.mlc("run")
+    found = items(desk.mlc("compare", "--json"))
+    assert {key: one for key, one in found.items() if one[0] == "payout"} == {by_hand: ("payout", "not_comparable", [])}
+    account.fail_payout(payout)
+    assert items(desk.mlc("compare", "--json"))[f"{payout}/failed"] == ("payout", "missing_in_sap", [])
+    desk.mlc("run")
+    assert payout not in " ".join(items(desk.mlc("compare", "--json")))
+    assert desk.mlc("held", "dismiss", by_hand, "--note", "by hand").code == 0
+    assert by_hand not in items(desk.mlc("compare", "--json"))

@@ -6,7 +6,7 @@ Reads: the movements of Stripe's balance in the span by pages, entries by forty 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlc.core import clearing, comparing
@@ -23,7 +23,6 @@ from mlc.core.comparing import (
     Finding,
     Side,
 )  # fmt: skip
-from mlc.core.intents import Mark
 from mlc.core.keys import marker
 from mlc.core.money import Money
 from mlc.passes.compare_payments import UNDONE
@@ -73,15 +72,19 @@ class Entries:
             one.side.key: comparing.entry(one.side, booked.get(one.side.key, []), live(booked.get(one.side.key, [])))
             for one in wanted
         }
-        idle = self._idle(wanted, found)
+        missing = [one for one in wanted if found[one.side.key].state == MISSING_IN_SAP]
+        dealt = {
+            one.side.key for one in missing if self.span.dealt_with(one.names, marks.get(one.link), turned=_is_turn(one.side))
+        }
+        idle = self._idle([one for one in missing if one.side.key not in dealt and not found[one.side.key].other])
         for one in wanted:
             mark = marks.get(one.link)
-            told = self._judged(one, found[one.side.key], mark, idle=one.side.key in idle)
+            told = self._judged(one, found[one.side.key], settled=one.side.key in dealt | idle)
             self.span.take(told)
             if told.state != SAME:
                 yield self.span.explained(told, one.names, one.side.key.split("/")[0], mark, one.pass_, one.at)
 
-    def _judged(self, one: Wanted, found: Finding, mark: Mark | None, *, idle: bool) -> Finding:
+    def _judged(self, one: Wanted, found: Finding, *, settled: bool) -> Finding:
         """Say what of a finding is no difference, and what of an agreement is one."""
         undone = bool(one.payment) and bool(self.span.besides.known(UNDONE, [one.payment]))
         if found.state == SAME and undone:
@@ -91,7 +94,7 @@ class Entries:
             return replace(found, state=TWICE, why=why)
         if found.state != MISSING_IN_SAP:
             return found
-        if idle or undone or self.span.dealt_with(one.names, mark) or self._foreign(one):
+        if settled or undone or self._foreign(one):
             return Finding(found.kind, found.id, SAME, found.amount, processor=found.processor)
         if one.held and not found.other:
             return replace(found, state=NOT_COMPARABLE, why=one.held)
@@ -99,9 +102,8 @@ class Entries:
             return replace(found, why=f"{found.why}; held by configuration ({one.hold})")
         return found
 
-    def _idle(self, wanted: Sequence[Wanted], found: Mapping[str, Finding]) -> set[str]:
+    def _idle(self, missing: Sequence[Wanted]) -> set[str]:
         """Return what needs no entry: what went and came back unbooked, and what came back before its payment was ever posted."""
-        missing = [one for one in wanted if found[one.side.key].state == MISSING_IN_SAP and not found[one.side.key].other]
         sums: Counter[str] = Counter()
         for one in missing:
             sums[one.side.key.split("/")[0]] += one.side.wanted.minor
@@ -160,6 +162,11 @@ class Entries:
             "",
             payment,
         )
+
+
+def _is_turn(side: Side) -> bool:
+    """Tell whether it takes back what stood before: a refund that failed, a dispute that was won, a payout that came back."""
+    return "/" in side.key and side.kind != RETURNED
 
 
 def _kind(one: clearing.Movement) -> str:

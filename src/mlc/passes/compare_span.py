@@ -33,6 +33,13 @@ from mlc.systems.stripe.spans import StripeSpans
 
 LOOKS = 200  # so many things are looked at one by one before what a page says must do
 _THERE = (DIFFERENT, TWICE, ON_ITS_WAY, NOT_COMPARABLE)  # that mlc did it once explains none of these
+_PASSING = (
+    "refund_pending",
+    "balance_pending",
+    "not_reconciled",
+    "closed_period",
+)  # dismissing these says nothing of what comes
+_TURNED = ("refund_failed", "dispute_won", "payout_failed")
 _LATE = 3600  # a run may not see at once what happened just before it
 
 
@@ -92,10 +99,15 @@ class Span:
         """Return what is held under a name, dismissed or not."""
         return self.scene.journal.held.get(name)
 
-    def dealt_with(self, names: Sequence[str], mark: Mark | None) -> bool:
-        """Tell whether a person dealt with it, or mlc recognised what a person keyed."""
-        held = [self.held(name) for name in names]
-        return (mark is not None and mark.state == "by_hand") or any(one is not None and one.dismissed for one in held)
+    def dealt_with(self, names: Sequence[str], mark: Mark | None, *, turned: bool = False) -> bool:
+        """Tell whether a person dealt with it, or mlc recognised what a person keyed.
+
+        What `turned` a thing (a refund that failed) is dealt with by another dismissal than the thing itself.
+        """
+        if mark is not None and mark.state == "by_hand":
+            return True
+        dismissed = [one.reason for name in names if (one := self.held(name)) is not None and one.dismissed]
+        return any(reason not in _PASSING and (not turned or reason in _TURNED) for reason in dismissed)
 
     def explained(
         self, found: Finding, names: Sequence[str], word: str, mark: Mark | None = None, pass_: str = "", at: int = 0
