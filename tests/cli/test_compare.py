@@ -124,6 +124,7 @@ class World:
         self.wrong(self.ids["later"], "payout", "on_its_way")
         entry(company, "po_1Unknown0000000000000000")
         self.wrong("po_1Unknown0000000000000000", "payout", "missing_at_stripe")
+        books.cancel_entry(entry(company, "po_2Unknown0000000000000000"))  # and this one was taken back
         self.go_wrong(company, entries, invoices)
         self.ids |= {f"in_{name}": ident for name, ident in invoices.items()} | pays
 

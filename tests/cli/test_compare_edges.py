@@ -12,7 +12,7 @@ import httpx
 import pytest
 from desk import Desk
 from test_commands_payouts import DebitDesk
-from test_compare import GONE, counts, items, mark
+from test_compare import BOOKED, GONE, counts, items, mark
 
 from harness import TODAY, Company
 from mlc.core.commands import PostPayment
@@ -38,6 +38,9 @@ def test_another_company_on_the_same_account(desk: Desk) -> None:
     notes = " ".join(said.of("summary")[0]["notes"])
     assert "1 payments belong to customers of another company" in notes
     assert "1 invoices at Stripe belong to another company" in notes
+    mark(company, paid, "50.00")
+    assert items(desk.mlc("compare", "--json")) == {paid: ("payment", "different", ["company"])}
+    company.books.cancel_payment(company.posted()[paid][0].doc_entry)
     nobodys = company.account.pay_without_invoice(None, 700, "eur")
     assert items(desk.mlc("compare", "--json")) == {nobodys: ("payment", "missing_in_sap", [])}
 
@@ -236,3 +239,20 @@ def test_a_payout_that_came_back(desk: Desk) -> None:
     assert payout not in " ".join(items(desk.mlc("compare", "--json")))
     assert desk.mlc("held", "dismiss", by_hand, "--note", "by hand").code == 0
     assert by_hand not in items(desk.mlc("compare", "--json"))
+
+
+def test_a_debit_that_came_back(desk: Desk) -> None:
+    """A debit that was posted and came back is the same on both sides once its return is booked, and a difference before that."""
+    company = desk.company
+    desk.write(BOOKED)
+    company.invoice()
+    desk.mlc("run")
+    (pushed,) = company.pushed().values()
+    late = company.account.pay_late(pushed)
+    company.account.settle_late(late)
+    desk.mlc("run")
+    company.account.return_debit(late)
+    assert items(desk.mlc("compare", "--json"))[f"{late}/returned"] == ("returned", "missing_in_sap", [])
+    desk.mlc("run")
+    said = desk.mlc("compare", "--json")
+    assert (counts(said, "payment"), counts(said, "returned")) == ({"compared": 1, "same": 1}, {"compared": 1, "same": 1})

@@ -63,13 +63,16 @@ class Payments:
         for mark, one in fresh.items():
             if not (self._in_span(one) or (one.status in _PENDING and one.created < self.span.end)):
                 continue
-            if one.company and one.company != self.scene.rules.company:
+            if self._is_foreign(one):
                 self.span.others += 1
             else:
                 wanted[mark] = one
         posted = self.span.sap.by_marks(list(wanted)) if wanted else {}
         for mark, one in wanted.items():
             yield from self._told(one, posted[mark])
+
+    def _is_foreign(self, one: Taken) -> bool:
+        return bool(one.company) and one.company != self.scene.rules.company
 
     def _in_span(self, one: Taken) -> bool:
         return one.at is not None and self.span.holds(self.scene.day_of(one.at))
@@ -115,14 +118,16 @@ class Payments:
         left: dict[str, Posted] = {}
         for one in receipts:
             taken = codec.decode(Taken, known[one.mark]) if one.mark in known else None
-            seen = taken is not None and (self._in_span(taken) or taken.status in _PENDING)
+            seen = taken is not None and (self._in_span(taken) or taken.status in _PENDING) and not self._is_foreign(taken)
             if not seen and one.mark not in dealt:
                 left.setdefault(one.mark, one)
         self.span.besides.keep("dealt", dict.fromkeys(left, 1))
         posted = self.span.sap.by_marks(list(left)) if left else {}
         for mark, one in left.items():
             taken = codec.decode(Taken, known[mark]) if mark in known else None
-            if taken is not None and taken.status == "succeeded":  # of another day: told with its receipt's
+            if (
+                taken is not None and taken.status == "succeeded" and not self._is_foreign(taken)
+            ):  # of another day: told with its receipt's
                 yield from self._told(taken, posted[mark])
             else:
                 yield from self._alone(one, posted[mark])
