@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -256,3 +256,14 @@ def test_a_debit_that_came_back(desk: Desk) -> None:
     desk.mlc("run")
     said = desk.mlc("compare", "--json")
     assert (counts(said, "payment"), counts(said, "returned")) == ({"compared": 1, "same": 1}, {"compared": 1, "same": 1})
+
+
+def test_an_invoice_that_was_pushed_before_its_own_day(desk: Desk) -> None:
+    """An invoice dated later than it was pushed is found at Stripe though its invoice there is older than the period."""
+    company = desk.company
+    company.invoice(doc_date=TODAY + timedelta(days=5))
+    desk.mlc("run")
+    company.clock.pass_time(6 * 86400)
+    company.forget()
+    said = desk.mlc("compare", "--json", "--since", str(TODAY + timedelta(days=4)))
+    assert (said.code, counts(said, "invoice")) == (0, {"compared": 1, "same": 1})
