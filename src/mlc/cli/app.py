@@ -40,19 +40,8 @@ def _register() -> None:
         secreting,
     )
 
-    for room in (
-        playing,
-        configuring,
-        secreting,
-        explaining,
-        pinging,
-        looking,
-        reporting,
-        comparing,
-        passes,
-        holding,
-        auditing,
-    ):
+    telling = (explaining, pinging, looking, reporting, comparing)
+    for room in (playing, configuring, secreting, *telling, passes, holding, auditing):
         room.register(app)
 
 
