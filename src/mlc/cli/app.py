@@ -28,6 +28,7 @@ def _top(
 def _register() -> None:
     from mlc.cli import (
         auditing,
+        comparing,
         configuring,
         explaining,
         holding,
@@ -42,7 +43,8 @@ def _register() -> None:
     )
 
     rooms = (
-        playing, sandboxing, configuring, secreting, explaining, pinging, looking, reporting, passes, receiving, holding, auditing,
+        playing, sandboxing, configuring, secreting, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
+        auditing,
     )  # fmt: skip
     for room in rooms:
         room.register(app)

@@ -36,7 +36,7 @@ class Voice:
 
     # --- machines ---------------------------------------------------------------------------------------------------
 
-    def emit(self, kind: str, **fields: Any) -> None:
+    def emit(self, kind: str, /, **fields: Any) -> None:
         """Write one JSON object on stdout."""
         line = {"schema": SCHEMA, "type": kind, "run_id": None, "tenant": None, "pass": None, **fields}
         for name in _FREE_TEXTS & fields.keys():  # names and ids stay as they are, even if a password is such a word

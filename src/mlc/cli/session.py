@@ -161,14 +161,14 @@ class Session:
         raise typer.Exit(errors.worst([*self.codes, *(codes or [])]))
 
 
-def parse_day(text: str | None) -> date | None:
+def parse_day(text: str | None, option: str = "--since") -> date | None:
     """Return a day given on the command line. Raises ConfigError."""
     if text is None:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"--since {text} is no day", hint="write it as 2026-11-01") from error
+        raise ConfigError(f"{option} {text} is no day", hint="write it as 2026-11-01") from error
 
 
 def simple(options: Common, work: Callable[[Session], Any]) -> NoReturn:
