@@ -19,7 +19,7 @@ from mlc.core.money import Money, exponent
 from mlc.engine.report import STATES, Item, Report
 
 SCHEMA = "mlc/1"
-_FREE_TEXTS = {"text", "message", "data", "wrong"}
+_FREE_TEXTS = {"text", "message", "notes", "data", "wrong"}
 _SIGNS = {"done": "+", "planned": ">", "held": "!", "refused": "x", "in_doubt": "?"}
 _COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "red", "in_doubt": "magenta"}
 
@@ -118,8 +118,12 @@ class Voice:
             self.emit(
                 "summary", run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_}, dry_run=report.dry_run, counts=counts,
                 amounts=dict(report.amounts), exponents={one: exponent(one) for one in report.amounts},
-                exit_code=report.exit_code, message="; ".join(report.messages), audit_head=report.audit_head,
+                exit_code=report.exit_code, message="; ".join(report.messages), notes=report.notes,
+                audit_head=report.audit_head,
             )  # fmt: skip
+        elif not self.quiet:
+            for note in report.notes:
+                self.say(f"{report.tenant} {report.pass_}: {note}", "yellow")
         for message in report.messages:
             self._loud(f"{report.tenant} {report.pass_}: {message}", report.hint)
         if not self.as_json:

@@ -45,6 +45,7 @@ class Report:
     amounts: Counter[str] = field(default_factory=Counter)
     codes: list[int] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what the run could not see, or did another way
     hint: str = ""
     audit_head: str = ""
     started: float = 0.0

@@ -63,7 +63,7 @@ class Road:
 
     def run(self, pass_: Pass) -> Report:
         """Run a pass to its end; what a user can cause ends up in the report, never as an exception."""
-        self.report.started = self.clock.now()
+        self.report.started, told = self.clock.now(), len(self.journal.said)
         try:
             self._run(pass_)
         except LimitError as error:
@@ -76,6 +76,7 @@ class Road:
             for result in self._unfinished.values():
                 self.report.add(_item(result.stored, "in_doubt", "in_doubt", result.why))
             self._age()
+            self.report.notes = list(dict.fromkeys(self.journal.said[told:]))
             self.report.ended = self.clock.now()
             self.report.audit_head = self.journal.audit.head()
         return self.report
@@ -162,6 +163,7 @@ class Road:
             )
         self.limits.check([intent.amount for intent in fresh if getattr(intent.command, "document", True)], pass_)
         if self.options.dry_run:
+            self.journal.said += [sentence for name, sentence in plan.notes if not name]
             for intent in fresh:
                 command = type(intent.command).__name__
                 about = {

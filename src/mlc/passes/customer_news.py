@@ -57,6 +57,10 @@ def read_news(scene: Scene) -> News:
     elif too_old:
         text = f"customer events were last read {int((now - last) // _DAY)} days ago, Stripe keeps 30: the customers are listed instead"
         news.notes.append(("", text))
+    if scene.since is not None and now - scene.start_moment() > _KEPT:
+        news.notes.append(
+            ("", f"{scene.start} is further back than Stripe keeps events (30 days): the customers are listed themselves")
+        )
     pages = scene.stripe.customer_events_since(max(0, newest - _OVERLAP), subscriptions=scene.rules.customers.pause)
     for page in _delivered(scene):
         _take(scene, page, news, own)

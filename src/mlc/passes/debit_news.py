@@ -84,7 +84,13 @@ def catch_up(scene: Scene, pass_: str) -> None:
 
 def _since(scene: Scene, cursor: str, overlap: timedelta = _OVERLAP) -> str:
     kept = scene.journal.cursor(cursor)
-    return stamp(datetime.fromisoformat(kept) - overlap) if kept else ""
+    return stamp(datetime.fromisoformat(kept) - overlap) if kept and not _archived(scene) else ""
+
+
+def _archived(scene: Scene) -> bool:
+    """Tell whether events since the last reading may be archived by now: then everything is listed itself, as on a first run."""
+    kept = scene.journal.cursor(EVENTS)
+    return kept is not None and datetime.fromtimestamp(scene.clock.now(), UTC) - datetime.fromisoformat(kept) > _KEPT
 
 
 def _new_debtors(scene: Scene, now: datetime) -> Iterator[Plan]:
@@ -135,10 +141,11 @@ def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
     kept = scene.journal.cursor(EVENTS)
     first = stamp(scene.first_moment())
     notes = []
-    if kept and now - datetime.fromisoformat(kept) > _KEPT:
-        notes.append(
-            ("", f"the events of GoCardless were last read on {kept[:10]}; those older than 18 months are archived there")
-        )
+    instead = "events older than 18 months are archived there: customers, mandates and payments are listed themselves"
+    if kept and _archived(scene):
+        notes.append(("", f"the events of GoCardless were last read on {kept[:10]}; {instead}"))
+    elif kept is None and now - scene.first_moment() > _KEPT:
+        notes.append(("", f"GoCardless is read from {first[:10]} on; {instead}"))
     listed = ((page, True) for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first))
     plan = _told(scene, chain(listed, ((page, False) for page in _delivered(scene))))
     plan.notes = notes + plan.notes

@@ -78,6 +78,9 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
         if first:  # the objects are listed below and tell more than thirty days of events
             break
         yield hints  # a page that is known already does not end it: webhooks may have told of newer events and not of older ones
+    if scene.since is not None and now - scene.start_moment() > _KEPT:
+        beyond = f"{scene.start} is further back than Stripe keeps events (30 days)"
+        last.notes.append(("", f"{beyond}: payments, refunds and disputes are listed themselves"))
     swept = float(scene.journal.cursor(SWEPT) or 0)
     if first or too_old or scene.since is not None or not 0 <= now - swept < _DAY:
         if too_old:

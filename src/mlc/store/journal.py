@@ -42,6 +42,7 @@ class Journal:
         self.inbox = Inbox(database, book, clock)
         self.runs = Runs(database, book, run_id, clock, clean)
         self._clean = clean
+        self.said: list[str] = []  # what was noted about the runs themselves: people are told, beside the trail
 
     # --- accept ---------------------------------------------------------------------------------------------------
 
@@ -60,6 +61,7 @@ class Journal:
                 self._heal(name, pass_, now, "no longer waits")
             for name, sentence in plan.notes:
                 self._tell(pass_, name, "noted", {"text": sentence}, now)
+            self.said += [sentence for name, sentence in plan.notes if not name]
             for name, value in plan.cursors.items():
                 self._set_cursor(name, value, now)
             self.database.connection.executemany(
