@@ -35,6 +35,7 @@ class Delivered:
     about: str = ""  # the object it names
     created: float = 0.0  # Unix seconds as the processor says, 0 = unknown
     body: str = ""  # the event as JSON, secrets taken out
+    key: str = ""  # the idempotency key of the request that caused it, where the event tells
     repeats: bool = False  # the id may come again with news in it: a message that was dealt with is taken anew
 
 
