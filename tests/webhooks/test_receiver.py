@@ -259,6 +259,15 @@ def test_events_nobody_needs_are_kept_and_wait_for_nobody(tmp_path: Path) -> Non
     assert rows(tmp_path) == [("SBODEMO", "stripe", "evt_1", 1, False)]
 
 
+def test_what_our_own_requests_caused_calls_for_nothing(tmp_path: Path) -> None:
+    """A customer's change that mlc made itself is kept like any other, and no pass is run for it at once."""
+    with Door(tmp_path / "mlc.db") as door:
+        for number, key in enumerate(("SBODEMO/customer/stripe/C1#1", "mlc-4711", "SBO_OTHER/x", None)):
+            door.stripe(stripe_event(number, "customer.updated", request={"id": "req_1", "idempotency_key": key}))
+        assert [bool(events) for _, events in door.heard] == [False, False, True, True]
+    assert [row[4] for row in rows(tmp_path)] == [True] * 4
+
+
 def test_refused_deliveries_cost_no_commit_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of forged deliveries is counted in few commits."""
     commits: list[int] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from typing import Any
 
 from mlc.cli.options import Common
@@ -24,6 +25,7 @@ class Children:
         self._options = options
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_LOADED)
+        forkserver.ensure_running()  # loads everything now: the first delivery shall not wait for it
         self._running: set[Any] = set()
         self._lock = threading.Lock()
         self._ending = False

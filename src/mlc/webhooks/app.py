@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from mlc.clock import Clock
-from mlc.core.inbox import Delivered, NotAcceptedError
+from mlc.core.inbox import CUSTOMER, Delivered, NotAcceptedError
 from mlc.store.inbox import Post
 from mlc.systems.gocardless import signature as gocardless
 from mlc.systems.sap import signature as sap
@@ -156,8 +157,17 @@ class Receiver:
             return "500 Internal Server Error", {"error": "not received; send it again"}
         self.log("taken", f"{endpoint.path}: {len(events)} events, {fresh} new")
         if fresh:
-            self.heard(endpoint, tuple(one for one in events if one.kind and one.kind not in endpoint.needless))
+            self.heard(endpoint, tuple(one for one in events if self._calls(endpoint, one)))
         return "200 OK", {"received": True}
+
+    def _calls(self, endpoint: Endpoint, event: Delivered) -> bool:
+        """Tell whether an event calls for a pass; what our own requests to a customer caused waits for the next one."""
+        own = (quote(endpoint.book, safe="_.-") + "/", "mlc-")
+        return (
+            bool(event.kind)
+            and event.kind not in endpoint.needless
+            and not (event.kind == CUSTOMER and event.key.startswith(own))
+        )
 
     def _refused(self, endpoint: Endpoint, reason: str) -> None:
         self.keeper.count_refused(endpoint.book, endpoint.system, reason)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mlc.core.facts import Hint
 from mlc.core.inbox import CUSTOMER, MONEY, NOTHING, PAYOUT, Delivered, NotAcceptedError, kept, parsed
-from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS, SUBSCRIPTION_EVENTS, hint_of, seconds
+from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS, SUBSCRIPTION_EVENTS, hint_of
 
 TOLERANCE = 300  # seconds between the signature's time and ours, in both directions
 _MOST_SIGNATURES = 20
@@ -60,14 +61,13 @@ def events(body: bytes, *, live: bool) -> list[Delivered]:
         raise NotAcceptedError(f"the event is not of this tenant's mode ({'live' if live else 'test'})")
     if row.get("account") or row.get("context"):
         raise NotAcceptedError("the event is of a connected account")
-    plain = type_.removeprefix("v1.")
-    return [
-        Delivered(ident, plain[:100], _KINDS.get(plain, NOTHING), _about(row), float(seconds(row.get("created"))), kept(row))
-    ]
+    hint = _read(row)
+    kind = _KINDS.get(hint.type, NOTHING)
+    return [Delivered(ident, hint.type[:100], kind, hint.id[:255], float(hint.created), kept(row), hint.key[:255])]
 
 
-def _about(row: dict[str, Any]) -> str:
+def _read(row: dict[str, Any]) -> Hint:
     try:
-        return hint_of(row).id[:255]
+        return hint_of(row)
     except (AttributeError, TypeError, ValueError) as error:
         raise NotAcceptedError("the event cannot be read") from error
