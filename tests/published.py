@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -95,6 +96,9 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     return [(name, re.compile(re.sub(r"\{\w+\}", "[^/]+", name))) for name in made]
 
 
+_SOUND: set[bytes] = set()  # objects that were as published: the same one again, to the letter, is so again
+
+
 class StripeEar:
     """Listens to a simulated Stripe; `wrong` is what was not as published."""
 
@@ -148,7 +152,13 @@ class StripeEar:
 
     def _answer(self, operation: str, one: dict[str, Any]) -> None:
         validator = None if one.get("deleted") else _object(one.get("object", ""))
-        for error in validator.iter_errors(one) if validator else ():
+        shape = hashlib.sha256(json.dumps(one, sort_keys=True).encode()).digest()
+        if validator is None or shape in _SOUND:
+            return
+        errors = list(validator.iter_errors(one))
+        if not errors:
+            _SOUND.add(shape)
+        for error in errors:
             self.wrong.append(f"answer of {operation} {'/'.join(map(str, error.absolute_path))}: {error.message[:160]}")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+from typer import testing
 from typer.testing import CliRunner
 
 from harness import SECRETS, Company, Wire
@@ -16,6 +18,8 @@ from mlc.cli.session import Session
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
 from mlc.wiring import Seams
+
+testing._get_command = cache(testing._get_command)  # the tree of commands is the same every time, and slow to build
 
 TENANT = """  {name}:
     start_date: 2026-10-01

@@ -53,7 +53,7 @@ def read_news(scene: Scene) -> News:
     too_old, swept = now - last > _KEPT - _DAY, float(scene.journal.cursor(SWEPT) or 0)
     news = News(every=cursor is None or too_old or scene.since is not None or not 0 <= now - swept < _DAY)
     if cursor is None:
-        news.notes.append(("", "first run: the customers at Stripe are listed themselves"))
+        news.notes.append((EVENTS, "first run: the customers at Stripe are listed themselves"))
     elif too_old:
         text = f"customer events were last read {int((now - last) // _DAY)} days ago, Stripe keeps 30: the customers are listed instead"
         news.notes.append(("", text))
