@@ -10,6 +10,7 @@ from desk import Desk
 
 from deliveries import STRIPE, Door, stripe_event
 from direct_debit import DebitCompany
+from mlc.cli.session import Session
 
 FILTER = "post-payments"
 
@@ -252,3 +253,43 @@ def test_secret_check_looks_for_what_is_configured(desk: Desk) -> None:
         ("sap.password", "yes"), ("stripe.secret_key", "yes"), ("stripe.webhook_secret", "yes"), ("stripe.webhook_secret", "yes"),
     ]  # fmt: skip
     assert "whsec_a" not in json.dumps(found)
+
+
+def test_a_rejected_credential_outranks_everything_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one pass met a defect and another a wrong password the receiver hears of the password: it must not be tried again."""
+    from mlc.cli import calling, passes
+    from mlc.cli.options import Common
+
+    def both(session: Session, *_: object) -> None:
+        session.codes += [1, 4, 3]
+
+    monkeypatch.setattr(passes, "run_passes", both)
+    with pytest.raises(SystemExit) as end:
+        calling.run_in_child(Common(), "acme", ("post-payments",))
+    assert end.value.code == 4
+
+
+@pytest.mark.parametrize(("password", "served"), [("password: {env: P}", True), ("", False)])
+def test_a_server_without_a_keyring(desk: Desk, password: str, *, served: bool) -> None:
+    """Where every secret is referred to, one that is left out needs no keyring; where others are kept in it, it must be there."""
+    from mlc.config import parse
+    from mlc.core.errors import SecretStoreError
+    from mlc.secrets import Resolver
+    from mlc.secrets.keychain import Keychain, KeychainUnusableError
+    from mlc.webhooks.endpoints import endpoints_of
+
+    class Absent(Keychain):
+        def get(self, *_: str) -> str | None:
+            raise KeychainUnusableError("not reachable")
+
+    text = desk.config.read_text().replace("      secret_key:", "      webhook_secret: {env: WH}\n      secret_key:")
+    text = text.replace("      password: {env: P}\n", f"      {password}\n" if password else "")
+    settings = parse(text.encode(), desk.config, {})
+    resolver = Resolver(settings.secrets, {"WH": "whsec_x", "P": "p", "K": "k"}, tty=False, keychain=Absent(tty=False))
+    if served:
+        found, without = endpoints_of(settings.tenants["acme"], resolver)
+        assert [one.path for one in found] == ["/stripe/acme"]
+        assert "/sap/acme: no secret" in without[0]
+    else:
+        with pytest.raises(SecretStoreError):
+            endpoints_of(settings.tenants["acme"], resolver)

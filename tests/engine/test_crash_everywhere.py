@@ -62,7 +62,7 @@ def test_a_kill_at_any_write_point_changes_nothing_in_the_end(tmp_path: Path, re
 
         def go_on() -> None:
             recover(story.company)
-            if not story.lived:
+            if not story.lived and len(tried) % 3 == 0:  # what comes after a sound recovery is lived through now and then
                 story.live()
                 settle(story.company)
             story.prove(remembers=recovery not in ("no state", "neither"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -338,3 +339,30 @@ def test_a_payout_older_than_the_listing_reaches(tmp_path: Path) -> None:
     assert company.run(RECONCILE).exit_code == 0
     assert ("GET", "/payouts/PO_GHOST", 404) in company.requests("gocardless", begun)
     assert len([one for one in company.books.entries() if one.reference2 == payout]) == 1
+
+
+@pytest.mark.parametrize("size", [250_000, 1_900_000])
+def test_a_very_large_event_is_read_like_any_other(company: Fronted, size: int) -> None:
+    """An event near the limit of what is accepted posts its payment and stops nobody."""
+    paid = company.three_paid()
+    large = {"id": paid[0], "object": "payment_intent", "metadata": {"x": "y" * size}}
+    company.silent()
+    assert company.deliver(json.dumps(stripe_event(1, "payment_intent.succeeded", data={"object": large})).encode()) == [200]
+    assert company.run(POST).exit_code == 0
+    assert paid[0] in company.posted()
+
+
+def test_an_event_that_cannot_be_read_stops_nobody(company: Fronted) -> None:
+    """What became unreadable in the inbox is said once and passed by; polling finds what it was about."""
+    paid = company.three_paid()
+    company.deliver(*company.news())
+    connection = sqlite3.connect(company.folder / "mlc.db")
+    connection.execute("UPDATE inbox SET body = '{\"id\": ' WHERE type IN ('charge.succeeded', 'customer.created')")
+    connection.commit()
+    connection.close()
+    report = company.run(POST)
+    assert report.exit_code == 0
+    assert "cannot be read (JSONDecodeError): see mlc webhooks show" in report.notes[0]
+    company.posted_once(*paid)
+    assert any("cannot be read" in note for note in company.run(SYNC).notes)
+    assert company.run(POST).notes == []

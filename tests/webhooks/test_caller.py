@@ -12,7 +12,7 @@ from mlc.core.inbox import CALLS, CUSTOMER, DEBIT, DOCUMENT, MONEY, PAYOUT, TICK
 from mlc.webhooks.caller import Caller, Pace
 
 AT_ONCE = Pace(quiet=0.01, most=0.05, documents=0.01, again=0.01, most_again=0.02)
-PATIENT = Pace(quiet=0.01, most=0.05, documents=0.01, again=3600, most_again=3600)
+PATIENT = Pace(quiet=0.01, most=0.05, documents=0.01, again=3600, most_again=3600, least_again=0.01)
 
 
 class Passes:
@@ -109,6 +109,38 @@ def test_something_new_is_not_kept_waiting_by_trouble(said: list[str]) -> None:
     assert passes.calls[1] == ("post-payments", "reconcile-payouts")
     caller.end()
     assert caller.join(10)
+
+
+def test_trouble_is_not_knocked_at_by_every_delivery(said: list[str]) -> None:
+    """While a system is in trouble deliveries do not call for a pass more often than the least pause allows."""
+    passes = Passes(errors.UNREACHABLE)
+    slow = Pace(quiet=0.01, most=0.05, documents=0.01, again=3600, most_again=3600, least_again=3600)
+    caller = Caller("acme", passes.start, said.append, slow)
+    caller.begin([MONEY])
+    passes.until(lambda: len(passes.calls) == 1)
+    for _ in range(50):
+        caller.ring([MONEY])
+    caller.end()
+    assert caller.join(10)
+    assert len(passes.calls) == 1
+
+
+def test_what_cannot_be_started_is_tried_again(said: list[str]) -> None:
+    """A process that cannot be forked costs one try: the caller goes on listening."""
+    passes = Passes()
+    broken = [True]
+
+    def start(names: tuple[str, ...]) -> int:
+        if broken.pop() if broken else False:
+            raise EOFError("unexpected EOF")
+        return passes.start(names)
+
+    caller = Caller("acme", start, said.append, AT_ONCE)
+    caller.begin([MONEY])
+    passes.until(lambda: len(passes.calls) == 1)
+    caller.end()
+    assert caller.join(10)
+    assert "could not be run (EOFError: unexpected EOF)" in said[0]
 
 
 @pytest.mark.parametrize("code", [errors.CREDENTIAL, errors.USAGE, errors.NEWER_STATE])

@@ -13,7 +13,7 @@ import pytest
 from deliveries import Door, debit_events, plain_header, stripe_event, stripe_header
 from mlc.core.errors import MlcError
 from mlc.store.database import Database
-from mlc.store.inbox import Inbox
+from mlc.store.inbox import Inbox, Post
 from mlc.webhooks import keeper as keeper_room
 from mlc.webhooks.app import MOST_BYTES
 
@@ -216,6 +216,77 @@ def test_what_cannot_be_written_down_is_not_received(tmp_path: Path, monkeypatch
         assert door.client.get("/healthz").status_code == 200
     assert rows(tmp_path) == [("SBODEMO", "stripe", "evt_1", 1, True)]
     assert any("disk is full" in line for line in door.warned)
+
+
+def test_one_delivery_that_cannot_be_stored_spares_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a whole commit fails because of one delivery, each is written by itself: only that one is answered 500."""
+    real = keeper_room.put
+
+    def choosy(database: Database, posts: list[Post], now: float) -> list[int]:
+        if any(one.id == "evt_13" for post in posts for one in post.events):
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "no")
+        return real(database, posts, now)
+
+    monkeypatch.setattr(keeper_room, "put", choosy)
+    found: dict[int, int] = {}
+    with Door(tmp_path / "mlc.db") as door:
+        together = threading.Barrier(20)
+
+        def deliver(number: int) -> None:
+            together.wait()
+            found[number] = door.stripe(stripe_event(number))
+
+        threads = [threading.Thread(target=deliver, args=(number,)) for number in range(20)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert {number for number, status in found.items() if status != 200} == {13}
+    assert len(rows(tmp_path)) == 19
+
+
+def test_half_characters_and_deep_bodies(tmp_path: Path) -> None:
+    """Half a character in a name is stored like any other; a body nested beyond reading is refused, not a defect."""
+    with Door(tmp_path / "mlc.db") as door:
+        odd = stripe_event(1, data={"object": {"id": "ch_\ud83d", "object": "charge", "name": "\ud83d"}})
+        assert door.stripe(odd) == 200
+        nested = b'{"a":' * 900 + b"1" + b"}" * 900
+        deep = json.dumps(stripe_event(2)).encode().replace(b'"data"', b'"deep": ' + nested + b', "data"')
+        assert door.stripe(deep) == 400
+        assert door.gocardless({"events": [{**debit_events(3)["events"][0], "details": {"description": "\udc00"}}]}) == 200
+    assert [row[2] for row in rows(tmp_path)] == ["evt_1", "EV3"]
+
+
+def test_a_state_file_that_is_moved_away_takes_nothing_with_it(tmp_path: Path) -> None:
+    """What is answered 200 is in the file that lies at the state's path: after a move or a removal a new one is begun."""
+    with Door(tmp_path / "mlc.db") as door:
+        assert door.stripe(stripe_event(1)) == 200
+        (tmp_path / "mlc.db").rename(tmp_path / "old.db")
+        for name in ("mlc.db-wal", "mlc.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        assert door.stripe(stripe_event(2)) == 200
+        assert [row[2] for row in rows(tmp_path)] == ["evt_2"]
+
+
+def test_health_comes_back_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk has room again, health says so without waiting for a delivery."""
+
+    def full(*_: object) -> list[int]:
+        raise MlcError("the disk is full")
+
+    monkeypatch.setattr(keeper_room, "_COUNTED_EVERY", 0.02)
+    with Door(tmp_path / "mlc.db") as door:
+        with monkeypatch.context() as patch:
+            patch.setattr(keeper_room, "put", full)
+            patch.setattr(keeper_room, "prove_writable", full)
+            assert door.stripe(stripe_event()) == 500
+            assert door.client.get("/healthz").status_code == 503
+        well = threading.Event()
+        real = keeper_room.prove_writable
+        monkeypatch.setattr(keeper_room, "prove_writable", lambda database: (real(database), well.set()))
+        assert well.wait(10)
+        door.keeper.stop()
+        assert door.client.get("/healthz").status_code == 200
 
 
 def test_a_defect_is_never_an_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

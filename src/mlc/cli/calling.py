@@ -79,5 +79,7 @@ def run_in_child(options: Common, tenant: str, names: tuple[str, ...]) -> None:
         with session.guarded(f"{tenant}: "):
             run_passes(session, names, Options(), None)
     except typer.Exit as end:
-        sys.exit(end.exit_code)
+        session.codes.append(end.exit_code)
+    if errors.CREDENTIAL in session.codes:  # whatever else went wrong: this must not be tried again, SAP locks users
+        sys.exit(errors.CREDENTIAL)
     sys.exit(errors.worst(session.codes))

@@ -22,7 +22,6 @@ TICKED_BY: Mapping[str, tuple[str, ...]] = {
     "sync-customers": (CUSTOMER,),
     "push-invoices": (DOCUMENT,),
 }
-_SHOWN = 200_000  # characters of a body that are kept for people; what an event is about stands in columns of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,14 @@ def _no_number(_word: str) -> None:
 
 
 def kept(event: Any) -> str:
-    """Return an event as it is kept: secrets that let a browser act on a payment are taken out, very long ones are cut."""
-    return json.dumps(_without_secrets(event), ensure_ascii=False, separators=(",", ":"))[:_SHOWN]
+    """Return an event as it is kept, whole: secrets that let a browser act on a payment are taken out.
+
+    It is plain ASCII, so that half a character in somebody's name can be stored too. Raises NotAcceptedError: nested too deep.
+    """
+    try:
+        return json.dumps(_without_secrets(event), separators=(",", ":"))
+    except RecursionError as error:
+        raise NotAcceptedError("the body is nested too deep") from error
 
 
 def _without_secrets(value: Any) -> Any:

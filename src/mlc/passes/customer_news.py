@@ -13,7 +13,7 @@ from mlc.core.facts import Hint
 from mlc.core.inbox import CUSTOMER
 from mlc.passes.customer_batch import VERBS
 from mlc.passes.customer_births import VERB as CREATE
-from mlc.passes.scene import Scene
+from mlc.passes.scene import Scene, letters
 from mlc.systems.stripe.reads import delivered
 
 EVENTS = "stripe/customer-events"
@@ -62,8 +62,8 @@ def read_news(scene: Scene) -> News:
             ("", f"{scene.start} is further back than Stripe keeps events (30 days): the customers are listed themselves")
         )
     pages = scene.stripe.customer_events_since(max(0, newest - _OVERLAP), subscriptions=scene.rules.customers.pause)
-    for page in _delivered(scene):
-        _take(scene, page, news, own)
+    for letters_ in letters(scene, CUSTOMER, delivered, news.notes):
+        _take(scene, [hint for _, hint in letters_], news, own)
     for page in pages:
         _take(scene, page, news, own)
         newest = max([newest, *(hint.created for hint in page)])
@@ -76,12 +76,6 @@ def read_news(scene: Scene) -> News:
     news.cursors |= {EVENTS: str(newest), READ: str(now)}
     _look_again(scene, news)
     return news
-
-
-def _delivered(scene: Scene) -> Iterator[list[Hint]]:
-    """Yield what webhooks delivered and no run has dealt with."""
-    for page in scene.journal.inbox.waiting(CUSTOMER):
-        yield [delivered(letter.body) for letter in page]
 
 
 def _take(scene: Scene, page: list[Hint], news: News, own: str) -> None:

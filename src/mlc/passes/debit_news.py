@@ -14,7 +14,7 @@ from mlc.core.debits import Collection, DebitEvent, Debtor, Mandate
 from mlc.core.inbox import DEBIT
 from mlc.core.intents import Mark, Plan
 from mlc.core.tiers import said
-from mlc.passes.scene import Scene
+from mlc.passes.scene import Scene, letters
 from mlc.systems.gocardless.reads import delivered, stamp
 
 CUSTOMERS, MANDATES, PAYMENTS, EVENTS = (
@@ -140,14 +140,15 @@ def debit_mark(scene: Scene, one: Collection) -> Mark:
 def _events(scene: Scene, now: datetime) -> Iterator[Plan]:
     kept = scene.journal.cursor(EVENTS)
     first = stamp(scene.first_moment())
-    notes = []
+    notes: list[tuple[str, str]] = []
     instead = "events older than 18 months are archived there: customers, mandates and payments are listed themselves"
     if kept and _archived(scene):
         notes.append(("", f"the events of GoCardless were last read on {kept[:10]}; {instead}"))
     elif kept is None and now - scene.first_moment() > _KEPT:
         notes.append(("", f"GoCardless is read from {first[:10]} on; {instead}"))
     listed = ((page, True) for page in scene.gocardless.events_since(_since(scene, EVENTS, _EVENTS_OVERLAP) or first))
-    plan = _told(scene, chain(listed, ((page, False) for page in _delivered(scene))))
+    brought = (([event for _, event in page], False) for page in letters(scene, DEBIT, delivered, notes))
+    plan = _told(scene, chain(listed, brought))
     plan.notes = notes + plan.notes
     plan.cursors[EVENTS] = now.isoformat()
     yield plan
@@ -194,12 +195,6 @@ def _told(scene: Scene, pages: Iterable[tuple[list[DebitEvent], bool]], *, again
     plan.marks += [mandate_mark(scene, one) for one in scene.gocardless.mandates(moved, known).values()]
     plan.events = list(seen)
     return plan
-
-
-def _delivered(scene: Scene) -> Iterator[list[DebitEvent]]:
-    """Yield what webhooks delivered and no run has dealt with: also what came too late to be listed."""
-    for page in scene.journal.inbox.waiting(DEBIT):
-        yield [delivered(letter.body) for letter in page]
 
 
 def _stale(scene: Scene, kind: str, idents: Iterable[str]) -> list[str]:

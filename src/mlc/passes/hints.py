@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from mlc.core.facts import Hint, Reversal
 from mlc.core.inbox import MONEY
-from mlc.passes.scene import Scene
+from mlc.passes.scene import Scene, letters
 from mlc.systems.stripe.reads import StripeReads, delivered
 
 EVENTS = "stripe/events"
@@ -61,7 +61,7 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     read = float(scene.journal.cursor(READ) or now)
     too_old = now - read > _KEPT - _DAY  # when the events were last read: a quiet month is no old cursor
     first = cursor is None
-    for hints in _delivered(scene):
+    for hints in _delivered(scene, last.notes):
         last.events += hints.events
         hints.events = []
         yield hints
@@ -96,15 +96,15 @@ def read_hints(scene: Scene) -> Iterator[Hints]:
     yield last
 
 
-def _delivered(scene: Scene) -> Iterator[Hints]:
+def _delivered(scene: Scene, unread: list[tuple[str, str]]) -> Iterator[Hints]:
     """Yield what webhooks delivered and no run has dealt with, oldest first; what polling saw before is no news."""
-    for page in scene.journal.inbox.waiting(MONEY):
+    for page in letters(scene, MONEY, delivered, unread):
         hints = Hints()
-        fresh = set(scene.journal.unseen([letter.id for letter in page]))
-        for letter in page:
-            if letter.id in fresh:
-                hints.events.append(letter.id)
-                hints.add(whole(scene.stripe, delivered(letter.body)))
+        fresh = set(scene.journal.unseen([event for event, _ in page]))
+        for event, hint in page:
+            if event in fresh:
+                hints.events.append(event)
+                hints.add(whole(scene.stripe, hint))
         yield hints
 
 

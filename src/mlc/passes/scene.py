@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from mlc.clock import Clock
 from mlc.core.clues import Habits
-from mlc.core.errors import ConfigError
+from mlc.core.errors import ConfigError, UnexpectedAnswerError
 from mlc.core.facts import Ledger, Period
 from mlc.core.keys import intent_name
 from mlc.core.shares import Dimensions
@@ -19,6 +20,8 @@ from mlc.store.journal import Journal
 from mlc.systems.gocardless.reads import GoCardlessReads
 from mlc.systems.sap.reads import SapReads
 from mlc.systems.stripe.reads import StripeReads
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,22 @@ class Scene:
     def name(self, verb: str, thing: object, system: str = "stripe") -> str:
         """Spell the name of a wish of this company at a processor."""
         return intent_name(self.rules.company, verb, system, str(thing))
+
+
+def letters(scene: Scene, kind: str, read: Callable[[str], T], unread: list[tuple[str, str]]) -> Iterator[list[tuple[str, T]]]:
+    """Yield what webhooks delivered of a kind and no run has dealt with, in pages of (event id, what `read` makes of it).
+
+    One that cannot be read stops nobody: it is noted in `unread`, and what it was about is found by polling.
+    """
+    for page in scene.journal.inbox.waiting(kind):
+        found = []
+        for letter in page:
+            try:
+                found.append((letter.id, read(letter.body)))
+            except (ValueError, TypeError, KeyError, AttributeError, UnexpectedAnswerError) as error:
+                text = f"the delivered event {letter.id} ({letter.type}) cannot be read ({type(error).__name__}): see mlc webhooks show"
+                unread.append(("", text))
+        yield found
 
 
 def chunks(items: Iterable[str], size: int) -> list[list[str]]:

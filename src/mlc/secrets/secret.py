@@ -22,7 +22,7 @@ class Secret:
 
     def __init__(self, value: str, origin: str = "") -> None:
         """Take the value and the place it was found; ValueError where it cannot be a secret."""
-        if not value.strip():
+        if not any(letter.isprintable() and not letter.isspace() for letter in value):
             raise ValueError("is empty")
         if any(letter in value for letter in "\r\n\0"):
             raise ValueError("has a line break in it")

@@ -77,22 +77,33 @@ def put(database: Database, posts: Sequence[Post], now: float) -> list[int]:
 
 def _put_one(connection: sqlite3.Connection, post: Post, event: Delivered, now: float) -> bool:
     key = (post.book, post.system, event.id)
-    known = connection.execute("SELECT done_at FROM inbox WHERE book=? AND system=? AND id=?", key).fetchone()
+    known = connection.execute("SELECT deliveries, done_at FROM inbox WHERE book=? AND system=? AND id=?", key).fetchone()
+    if known is not None and event.repeats:  # it stands behind whatever a pass under way has seen
+        connection.execute("DELETE FROM inbox WHERE book=? AND system=? AND id=?", key)
+        _insert(connection, post, event, now, known["deliveries"] + 1)
+        return known["done_at"] is not None
     if known is not None:
-        again = event.repeats and known["done_at"] is not None
-        connection.execute(
-            "UPDATE inbox SET deliveries = deliveries + 1, done_at = CASE WHEN ? THEN NULL ELSE done_at END"
-            " WHERE book=? AND system=? AND id=?",
-            (again, *key),
-        )
-        return again
+        connection.execute("UPDATE inbox SET deliveries = deliveries + 1 WHERE book=? AND system=? AND id=?", key)
+        return False
+    _insert(connection, post, event, now, 1)
+    return True
+
+
+def _insert(connection: sqlite3.Connection, post: Post, event: Delivered, now: float, deliveries: int) -> None:
     done = now if not event.kind or event.kind in post.needless else None
     connection.execute(
         "INSERT INTO inbox (book, system, id, type, kind, about, created, received_at, deliveries, body, done_at)"
-        " VALUES (?,?,?,?,?,?,?,?,1,?,?)",
-        (*key, event.type, event.kind, event.about, event.created, now, event.body, done),
-    )
-    return True
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            post.book, post.system, event.id, _plain(event.type), event.kind, _plain(event.about), event.created, now, deliveries,
+            event.body, done,
+        ),
+    )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Return a text that can be stored: half a character becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def put_refused(database: Database, refused: Iterable[tuple[str, str, int, str]], now: float) -> None:
@@ -104,6 +115,13 @@ def put_refused(database: Database, refused: Iterable[tuple[str, str, int, str]]
             " last_reason = excluded.last_reason",
             [(*row, now) for row in refused],
         )
+
+
+def prove_writable(database: Database) -> None:
+    """Write something and take it back. Raises MlcError where the state file cannot be written."""
+    with database.write() as connection:
+        connection.execute("INSERT INTO receiver (book, system, received, repeated, refused) VALUES ('', '', 0, 0, 0)")
+        connection.execute("DELETE FROM receiver WHERE book=''")
 
 
 class Inbox:

@@ -154,6 +154,8 @@ class Receiver:
             fresh = self.keeper.keep(Post(endpoint.book, endpoint.system, events, endpoint.needless))
         except NotKeptError as error:
             self.log("failed", f"{endpoint.path}: {error}")
+            if error.late:  # it may be written all the same, and would be known when it comes again
+                self.heard(endpoint, events)
             return "500 Internal Server Error", {"error": "not received; send it again"}
         self.log("taken", f"{endpoint.path}: {len(events)} events, {fresh} new")
         if fresh:

@@ -27,6 +27,7 @@ class Pace:
     documents: float = 3.0  # both for messages of SAP: a billing run writes many documents
     again: float = 30.0  # before the first repetition of what could not be finished; then twice as long each time
     most_again: float = 900.0
+    least_again: float = 30.0  # a new delivery may come in between, but not sooner than this
 
 
 class Caller:
@@ -74,7 +75,7 @@ class Caller:
     def _work(self) -> None:
         while kinds := self._next():
             names = passes_for(kinds)
-            code = self._start(names)
+            code = self._run(names)
             with self._bell:
                 ending = self._ending
             if ending:
@@ -91,13 +92,24 @@ class Caller:
             else:
                 self._again(kinds, code)
 
+    def _run(self, names: tuple[str, ...]) -> int:
+        """Run passes; what keeps them from starting is no reason to stop listening."""
+        try:
+            return self._start(names)
+        except Exception as error:  # noqa: BLE001 - this thread must outlive whatever happens to a process
+            self._say(f"{self.tenant}: {', '.join(names)} could not be run ({type(error).__name__}: {error})")
+            return errors.FAILED
+
     def _again(self, kinds: set[str], code: int) -> None:
         """Come back to what a pass could not finish: later each time, unless something new arrives."""
         seconds = min(self._pace.again * 2**self._failures, self._pace.most_again)
         self._failures = min(self._failures + 1, 20)
         self._say(f"{self.tenant}: ended with {code}, once more in {seconds:.0f} s")
         with self._bell:
-            self._more_within(seconds)
+            least = min(seconds, self._pace.least_again)
+            self._bell.wait_for(lambda: self._ending, least)
+            if not self._kinds:
+                self._more_within(seconds - least)
         self.ring(kinds)
 
     def _next(self) -> set[str]:

@@ -15,8 +15,8 @@ from mlc.webhooks.app import MOST_BYTES, Receiver
 
 _HEADER_BYTES = 16 * 1024
 _REQUEST_SECONDS = 15.0  # from the first byte of a request to its last: a sender that drips is cut off
-_IDLE_SECONDS = 30
-_CONNECTIONS = 400
+_IDLE_SECONDS = 20
+_CONNECTIONS = 1000
 _DRAIN_SECONDS = 12.0
 
 
@@ -34,8 +34,9 @@ class Server:
         self._receiver = receiver
         self._server: Any = create_server(
             receiver, sockets=[_bound(host, port)], threads=threads, ident=None, connection_limit=_CONNECTIONS,
-            max_request_header_size=_HEADER_BYTES, max_request_body_size=MOST_BYTES, channel_timeout=_IDLE_SECONDS,
+            max_request_header_size=_HEADER_BYTES, max_request_body_size=MOST_BYTES + 1, channel_timeout=_IDLE_SECONDS,
             cleanup_interval=1, clear_untrusted_proxy_headers=True, backlog=512, log_socket_errors=False, expose_tracebacks=False,
+            asyncore_use_poll=True,
         )  # fmt: skip
 
         class TimedChannel(HTTPChannel):  # type: ignore[misc] # waitress has no types
@@ -92,6 +93,7 @@ class Server:
         closed.wait(5)
         deadline = time.monotonic() + seconds
         while (busy := self._busy()) and time.monotonic() < deadline:
+            self._server.trigger.pull_trigger(self._close_idle)
             wait(0.02)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
         self._server.trigger.pull_trigger(self._close_all)
@@ -103,6 +105,13 @@ class Server:
             one.requests or one.request is not None or one.total_outbufs_len
             for one in list(self._server.active_channels.values())
         )
+
+    def _close_idle(self) -> None:
+        """Close connections between two requests: their senders go on elsewhere, or come again."""
+        for one in list(self._server.active_channels.values()):
+            if not (one.requests or one.request is not None or one.total_outbufs_len):
+                with contextlib.suppress(OSError):
+                    one.handle_close()
 
     def _close_all(self) -> None:
         for one in list(self._server.active_channels.values()):
