@@ -96,7 +96,8 @@ class Server:
             self._server.trigger.pull_trigger(self._close_idle)
             wait(0.02)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
-        self._server.trigger.pull_trigger(self._close_all)
+        with contextlib.suppress(OSError):  # the thread may have woken by itself and closed everything already
+            self._server.trigger.pull_trigger(self._close_all)
         self._thread.join(timeout=5)
         return not busy
 
