@@ -44,7 +44,7 @@ class Served:
                 link.sendall(text)
                 link.shutdown(socket.SHUT_WR)
                 return b"".join(iter(lambda: link.recv(65536), b"")).split(b" ")[1]
-            except (ConnectionResetError, BrokenPipeError):
+            except OSError:
                 return b"cut"
 
     def end(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -39,6 +40,13 @@ class Served:
         return self
 
     def stop(self) -> None:
-        """Stop serving."""
-        self._server.close()
+        """Stop serving: everything is closed in the thread that owns the sockets, kept-alive connections too."""
+        with contextlib.suppress(OSError):  # it may wake by itself, and close the trigger before it is pulled
+            self._server.trigger.pull_trigger(self._close)
         self._thread.join(timeout=5)
+        self._server.task_dispatcher.shutdown(timeout=1)
+
+    def _close(self) -> None:
+        for one in list(self._server._map.values()):  # noqa: SLF001 - waitress shows its sockets nowhere else
+            with contextlib.suppress(OSError):
+                one.close()
