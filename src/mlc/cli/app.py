@@ -28,6 +28,7 @@ def _top(
 def _register() -> None:
     from mlc.cli import (
         auditing,
+        caring,
         comparing,
         configuring,
         explaining,
@@ -44,7 +45,7 @@ def _register() -> None:
 
     rooms = (
         playing, sandboxing, configuring, secreting, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
-        auditing,
+        auditing, caring,
     )  # fmt: skip
     for room in rooms:
         room.register(app)

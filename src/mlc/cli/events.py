@@ -39,7 +39,7 @@ def _of_stripe(opened: OpenTenant, wish: str, letter: Letter | None, wanted: Wan
     from mlc.systems.stripe.reads import delivered
 
     assert opened.stripe is not None
-    hint = delivered(letter.body) if letter is not None else opened.stripe.event(wish)
+    hint = delivered(letter.body) if letter is not None and letter.body else opened.stripe.event(wish)
     if hint is None:
         raise ConfigError(
             f"{wish} was never delivered here, and Stripe does not know it: events are kept for 30 days",
@@ -68,7 +68,7 @@ def _of_gocardless(opened: OpenTenant, wish: str, letter: Letter | None, wanted:
     from mlc.systems.gocardless.reads import delivered
 
     assert opened.gocardless is not None
-    event = delivered(letter.body) if letter is not None else opened.gocardless.event(wish)
+    event = delivered(letter.body) if letter is not None and letter.body else opened.gocardless.event(wish)
     if event is None:
         raise ConfigError(
             f"{wish} was never delivered here, and GoCardless does not know it: events older than 18 months are archived",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlc.core.errors import MlcError, NewerStateError, NoStateError, UnexpectedAnswerError
+from mlc.store.copying import back_up
 
 _KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox")
 
@@ -60,6 +61,10 @@ class Database:
             raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
         if len(applied) == len(_KNOWN):
             return
+        if applied:  # a copy first: whatever goes wrong, the file as it was is there
+            before = self.path.with_name(f"{self.path.name}.before-{_KNOWN[len(applied)]}.backup")
+            if not before.exists():
+                back_up(self.connection, before)
         migrations.apply(SqliteUtils(self.connection))
 
     def _applied(self) -> list[sqlite3.Row]:

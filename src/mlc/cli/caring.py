@@ -1,0 +1,163 @@
+"""mlc state: care of the state file - backup, check, restored, prune, export."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlc.cli import options as o
+from mlc.cli.session import Session, simple
+from mlc.core import errors
+from mlc.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlc.wiring import OpenTenant
+
+state_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the state file.")
+_DAYS = re.compile(r"([1-9][0-9]{0,4})d?")
+
+
+@state_app.command("backup")
+def backup(
+    target: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; left out: beside the state, with the moment.")] = None,
+    config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False,
+) -> None:  # fmt: skip
+    """Copy the state file, also while a run is under way; the copy is checked and readable by its owner alone."""
+
+    def work(session: Session) -> None:
+        from mlc.store.audit import Audit
+        from mlc.store.copying import back_up
+        from mlc.store.database import Database
+
+        settings = session.settings()
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = target or settings.state.with_name(f"{settings.state.name}.{stamp}.backup")
+        database = Database.open(settings.state, create=False)
+        try:
+            back_up(database.connection, path)
+            head = Audit(database).head()
+        finally:
+            database.close()
+        size = path.stat().st_size
+        if json:
+            session.voice.emit("backup", file=str(path), bytes=size, audit_head=head)
+        else:
+            session.voice.say(f"copied to {path} ({size / 2**20:.1f} MB); audit {head[:12]}")
+            session.voice.say(
+                "To put it back: stop every run and receiver, copy it over the state file, then `mlc state restored`."
+            )
+
+    simple(o.common(config, json=json, quiet=quiet), work)
+
+
+@state_app.command("check")
+def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False) -> None:
+    """Look at the whole state file: its structure, the chain of the trail, its rights, the room around it. 1 where something is wrong."""
+
+    def work(session: Session) -> None:
+        from mlc.store.care import examine
+        from mlc.store.database import Database
+
+        settings = session.settings()
+        database = Database.open(settings.state, create=False)
+        try:
+            health = examine(database)
+        finally:
+            database.close()
+        if json:
+            session.voice.emit(
+                "state", file=str(health.path), megabytes=round(health.megabytes, 2), free_megabytes=round(health.free_megabytes, 1),
+                audit_rows=health.audit_rows, audit_head=health.head, wrong=health.wrong,
+            )  # fmt: skip
+        for text in health.wrong:
+            session.voice.warn(f"error: {text}")
+        if health.wrong:
+            session.voice.warn(
+                "  next: put back a backup and `mlc state restored`, or move the file away: mlc rebuilds it by reading"
+            )
+            session.codes.append(errors.FAILED)
+        elif not json:
+            room = f"{health.megabytes:.1f} MB, {health.free_megabytes:.0f} MB free beside it"
+            session.voice.say(f"{health.path} is sound: {room}; {health.audit_rows} rows of the trail, head {health.head[:12]}")
+
+    simple(o.common(config, json=json, quiet=quiet), work)
+
+
+@state_app.command("restored")
+def restored(
+    config: o.Config = None, tenant: o.Tenants = None, lock_timeout: o.LockTimeout = 0.0, quiet: o.Quiet = False
+) -> None:
+    """Say that an older copy of the state was put back: the next runs read both sides whole and take nothing in it for news."""
+
+    def each(opened: OpenTenant) -> None:
+        from mlc.cli.holding import who
+        from mlc.store.care import restored as treat
+
+        told = treat(opened.journal, who())
+        doubt = opened.journal.in_doubt()
+        waits = f"; {doubt} writes were under way when the copy was made, the next run looks them up" if doubt else ""
+        session.voice.say(
+            f"{opened.tenant.name}: {told['cursors']} cursors and {told['contacts']} agreed contacts are forgotten{waits}. "
+            "The next runs read everything; what stands on both sides is adopted, not written again"
+        )
+
+    session = Session(o.common(config, tenant, quiet=quiet, lock_timeout=lock_timeout))
+    with session.guarded():
+        session.each_tenant(each, "mlc state restored", create=False)
+    session.end()
+
+
+@state_app.command("prune")
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", help="Days, such as 400d; 30 at least.")] = "400d",
+    config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, lock_timeout: o.LockTimeout = 0.0,
+    quiet: o.Quiet = False,
+) -> None:  # fmt: skip
+    """Take out bodies of deliveries, requests of ended promises and runs that are older; ids, decisions and the trail stay."""
+    from mlc.store import care
+
+    session = Session(o.common(config, tenant, quiet=quiet, lock_timeout=lock_timeout))
+    with session.guarded():
+        found = _DAYS.fullmatch(older_than)
+        if found is None or int(found[1]) < 30:
+            raise ConfigError(f"--older-than {older_than} is no number of days from 30 on", hint="write it as 400d")
+        days = int(found[1])
+
+        def each(opened: OpenTenant) -> None:
+            before = opened.seams.clock.now() - days * 86400
+            counts = care.prune(opened.journal, before, dry_run=dry_run)
+            told = ", ".join(f"{count} {name}" for name, count in counts.items())
+            session.voice.say(
+                f"{opened.tenant.name}: {'would take out' if dry_run else 'took out'} {told} older than {days} days"
+            )
+            if not dry_run and any(counts.values()):
+                care.compact(opened.database)
+
+        session.each_tenant(each, "mlc state prune", create=False)
+    session.end()
+
+
+@state_app.command("export")
+def export(config: o.Config = None, tenant: o.Tenants = None) -> None:
+    """Write every row of a tenant's state as JSON Lines on stdout; the trail has `mlc audit export`."""
+
+    def work(session: Session) -> None:
+        from mlc.cli.books import reading
+        from mlc.store.care import rows
+
+        settings = session.settings()
+        for one in session.tenants(settings):
+            with session.guarded(f"{one.name}: "), reading(settings, one) as journal:
+                for table, row in rows(journal.database, journal.book):
+                    session.voice.emit("row", tenant=one.name, table=table, row=row)
+
+    simple(o.common(config, tenant, json=True), work)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this room."""
+    app.add_typer(state_app, name="state")

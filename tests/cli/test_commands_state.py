@@ -1,0 +1,196 @@
+"""mlc state: copies, checks, an older copy put back, what may be taken out, and the whole as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from desk import Desk
+
+from deliveries import STRIPE, Door
+from mlc.store.database import Database
+
+DAY = 86400
+
+
+def paid(desk: Desk) -> str:
+    """Push an invoice, let it be paid, and post it; returns the payment."""
+    desk.company.invoice()
+    desk.mlc("run")
+    newest = max(desk.company.pushed().items())[1]
+    payment = desk.company.account.pay(newest)
+    desk.mlc("run")
+    return str(payment)
+
+
+def writes(desk: Desk) -> int:
+    """How much was written at both systems."""
+    return len(desk.writes())
+
+
+def put_back(desk: Desk, copy: Path) -> None:
+    """Copy a backup over the state, as a person would."""
+    for path in desk.folder.glob("mlc.db*"):
+        if not path.name.endswith(".backup") and path != copy:
+            path.unlink()
+    shutil.copy(copy, desk.folder / "mlc.db")
+
+
+def test_a_backup_is_whole_private_and_never_over_another(desk: Desk) -> None:
+    """A copy made beside a run is checked, mode 0600 under any umask, and a file that is there is not touched."""
+    paid(desk)
+    target = desk.folder / "copy.db"
+    before = os.umask(0)
+    try:
+        said = desk.mlc("state", "backup", str(target), "--json")
+    finally:
+        os.umask(before)
+    [line] = said.of("backup")
+    assert said.code == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with sqlite3.connect(target) as connection:
+        assert connection.execute("SELECT count(*) FROM intents").fetchone()[0] > 0
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+    assert desk.mlc("audit", "verify", "--head", line["audit_head"]).code == 0
+    again = desk.mlc("state", "backup", str(target))
+    assert (again.code, "exists and stays as it is" in again.err) == (1, True)
+    assert desk.mlc("state", "backup", str(desk.folder / "none" / "copy.db")).code == 1
+    assert desk.mlc("state", "backup").code == 0
+    assert len(list(desk.folder.glob("mlc.db.*.backup"))) == 1
+    assert not list(desk.folder.glob("*.part"))
+
+
+def test_an_older_copy_put_back_doubles_nothing(desk: Desk) -> None:
+    """After more was pushed and posted, the copy of before is put back and announced: the next runs write nothing anew."""
+    first = paid(desk)
+    copy = desk.folder / "old.backup"
+    desk.mlc("state", "backup", str(copy))
+    second = paid(desk)
+    desk.company.invoice()
+    desk.mlc("run")
+    pushed, done = desk.company.pushed(), writes(desk)
+    put_back(desk, copy)
+    said = desk.mlc("state", "restored")
+    assert said.code == 0
+    assert "cursors" in said.err
+    desk.mlc("run")
+    desk.mlc("run")
+    assert writes(desk) == done
+    assert desk.company.pushed() == pushed
+    assert {key: len(found) for key, found in desk.company.posted().items()} == {first: 1, second: 1}
+    [row] = [row for row in desk.mlc("audit", "export").lines if row.get("what") == "restored"]
+    assert row["data"]["cursors"] > 3
+    assert desk.mlc("audit", "verify").code == 0
+    third = paid(desk)
+    assert len(desk.company.posted()[third]) == 1
+    desk.company.check()
+
+
+def test_a_contact_agreed_on_since_the_copy_is_not_set_back(desk: Desk) -> None:
+    """What Stripe's side changed after the copy stays: the values agreed on in the old copy do not count as news of SAP."""
+    paid(desk)
+    desk.mlc("sync-customers")
+    copy = desk.folder / "old.backup"
+    desk.mlc("state", "backup", str(copy))
+    customer = desk.company.account.all("customer")[0]["id"]
+    desk.company.account.update_customer(customer, {"email": "one@example.com"})
+    desk.mlc("sync-customers")
+    assert desk.company.books.partners["C1"].fields["EmailAddress"] == "one@example.com"
+    put_back(desk, copy)
+    desk.mlc("state", "restored")
+    desk.mlc("sync-customers")
+    assert desk.company.account.read(customer)["email"] == "one@example.com"
+    assert desk.company.books.partners["C1"].fields["EmailAddress"] == "one@example.com"
+
+
+def test_what_a_person_confirmed_and_decided_survives(desk: Desk) -> None:
+    """The word for the first run and a dismissal stay through `restored`."""
+    desk.unexplained()
+    [held] = desk.mlc("held", "list", "--json").of("held") or desk.mlc("held", "list", "--json").lines[:1]
+    desk.mlc("held", "dismiss", held["id"], "--note", "cash")
+    desk.mlc("state", "restored")
+    assert desk.mlc("run").code == 0
+    assert desk.mlc("held", "list", "--json").of("held") == []
+
+
+def test_check_tells_what_is_wrong(desk: Desk) -> None:
+    """A sound file is told in one line; a changed trail, loose rights or a damaged page end with 1 and the next step."""
+    paid(desk)
+    said = desk.mlc("state", "check")
+    assert (said.code, "is sound" in said.err) == (0, True)
+    state = desk.folder / "mlc.db"
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE audit SET data = '{}' WHERE seq = 3")
+    said = desk.mlc("state", "check", "--json")
+    [line] = said.of("state")
+    assert said.code == 1
+    assert any("row 3" in text for text in line["wrong"])
+    said = desk.mlc("state", "check")
+    assert "put back a backup" in said.err
+    state.write_bytes(b"no database at all, and long enough to be looked at" * 100)
+    assert desk.mlc("state", "check").code == 1
+    for path in desk.folder.glob("mlc.db*"):
+        path.unlink()
+    assert desk.mlc("state", "check").code == 10
+
+
+def test_prune_takes_out_what_is_old_and_nothing_else(desk: Desk) -> None:
+    """Old bodies and requests go; ids, decisions, links and the trail stay; a repeated delivery still changes nothing."""
+    payment = paid(desk)
+    with Door(desk.folder / "mlc.db", desk.company.clock) as door:
+        body = next(one.body for one in desk.company.account.deliveries(STRIPE) if payment.encode() in one.body)
+        assert door.stripe(body) == 200
+    desk.company.clock.pass_time(60)
+    desk.mlc("run")
+    ident = json.loads(body)["id"]
+    desk.company.clock.pass_time(500 * DAY)
+    assert desk.mlc("state", "prune", "--older-than", "5d").code == 2
+    dry = desk.mlc("state", "prune", "-n")
+    assert "would take out 1 bodies of deliveries" in dry.err
+    said = desk.mlc("state", "prune")
+    assert said.code == 0
+    assert "took out 1 bodies of deliveries" in said.err
+    [line] = desk.mlc("webhooks", "show", ident, "--json").of("delivery")
+    assert line["body"] == ""
+    with sqlite3.connect(desk.folder / "mlc.db") as connection:
+        assert connection.execute("SELECT count(*) FROM effects").fetchone()[0] == 0
+        assert connection.execute("SELECT count(*) FROM intents WHERE state='done'").fetchone()[0] > 0
+        assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == 4
+    assert desk.mlc("audit", "verify").code == 0
+    done = writes(desk)
+    assert desk.mlc("replay", ident).code in (0, 2)
+    desk.mlc("run")
+    assert writes(desk) == done
+
+
+def test_export_writes_every_row_and_no_secret(desk: Desk) -> None:
+    """Every table of a tenant comes as JSON Lines, its JSON as what it says; secrets are in none of it."""
+    paid(desk)
+    lines = desk.mlc("state", "export").of("row")
+    assert {"intents", "effects", "links", "cursors", "runs"} <= {one["table"] for one in lines}
+    assert any(isinstance(one["row"].get("command"), dict) for one in lines)
+    text = json.dumps(lines)
+    assert not any(secret in text for secret in desk.env.values())
+
+
+def test_a_migration_makes_a_copy_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an older file is brought to this version a copy of it lies beside it, private and readable by the older version."""
+    state = tmp_path / "mlc.db"
+    Database.open(state).close()
+    with sqlite3.connect(state) as connection:
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm003_inbox'")
+        for statement in ("DROP TABLE inbox", "DROP TABLE receiver"):
+            connection.execute(statement)
+    Database.open(state).close()
+    copy = tmp_path / "mlc.db.before-m003_inbox.backup"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name='inbox'").fetchone()[0] == 0
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name='intents'").fetchone()[0] == 1
+    Database.open(state).close()
+    assert len(list(tmp_path.glob("*.backup"))) == 1
