@@ -13,6 +13,7 @@ import pytest
 from desk import Desk
 
 from deliveries import STRIPE, Door
+from mlc.sandbox.kit import Fault
 from mlc.store.database import Database
 
 DAY = 86400
@@ -194,3 +195,62 @@ def test_a_migration_makes_a_copy_first(tmp_path: Path, monkeypatch: pytest.Monk
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name='intents'").fetchone()[0] == 1
     Database.open(state).close()
     assert len(list(tmp_path.glob("*.backup"))) == 1
+
+
+def test_erase_takes_a_person_out_and_keeps_the_chain(desk: Desk) -> None:
+    """Name and e-mail are in no table, file or line of the trail any more; the trail verifies, up to heads noted before; books stay."""
+    desk.company.partner("C9", "Wilhelmine Öztürk", email="wilhelmine@example.com")
+    entry = desk.company.invoice("C9")
+    paid(desk)
+    payment = desk.company.account.pay(desk.company.pushed()[entry])
+    desk.mlc("run")
+    with Door(desk.folder / "mlc.db", desk.company.clock) as door:
+        for one in desk.company.account.deliveries(STRIPE):
+            door.stripe(one.body)
+    desk.mlc("run")
+    head = json.loads(desk.mlc("audit", "verify", "--json").out.splitlines()[-1])["head"]
+    assert desk.mlc("state", "erase", "C9").code == 2
+    assert "would change" in desk.mlc("state", "erase", "C9", "-n").err
+    names = ("Wilhelmine", "Öztürk", "\\u00d6zt\\u00fcrk", "wilhelmine@example.com")
+    dump = desk.mlc("state", "export").out + desk.mlc("audit", "export").out
+    assert "Wilhelmine" in dump
+    said = desk.mlc("state", "erase", "C9", "--yes")
+    assert said.code == 0, said.err
+    dump = desk.mlc("state", "export").out + desk.mlc("audit", "export").out
+    assert not [name for name in names if name in dump]
+    raw = b"".join(path.read_bytes() for path in desk.folder.glob("mlc.db*"))
+    assert b"Wilhelmine" not in raw
+    assert b"wilhelmine@" not in raw
+    said = desk.mlc("audit", "verify", "--head", head)
+    assert said.code == 0, said.out
+    assert "a person's data taken out of" in said.out
+    with sqlite3.connect(desk.folder / "mlc.db") as connection:
+        connection.execute("UPDATE audit SET data = '{}' WHERE data LIKE '%[erased]%'")
+    assert desk.mlc("audit", "verify").code == 1
+    assert len(desk.company.posted()[payment]) == 1
+    assert desk.mlc("state", "erase", "C404", "--yes").code == 2
+
+
+def test_erase_waits_for_what_is_under_way(desk: Desk) -> None:
+    """A promise that names the person is not emptied under a run's feet: exit 2, and nothing is changed."""
+    desk.company.partner("C9", "Wilhelmine Muster", email="wm@example.com")
+    desk.company.invoice("C9")
+    desk.company.stripe.faults.append(Fault("never", method="POST", path="/v1/customers", times=50))
+    assert desk.mlc("run").code == 5
+    said = desk.mlc("state", "erase", "C9", "--yes")
+    assert (said.code, "is under way" in said.err) == (2, True)
+    assert "Wilhelmine" in desk.mlc("state", "export").out
+
+
+def test_erase_leaves_others_alone(desk: Desk) -> None:
+    """Only what names this partner goes: another one's data, and the same city or country, stay."""
+    desk.company.partner("C9", "Wilhelmine Muster", email="wm@example.com")
+    desk.company.invoice("C9")
+    paid(desk)
+    desk.mlc("state", "erase", "C9", "--yes")
+    text = desk.mlc("state", "export").out
+    assert "Müller & Söhne" in text
+    assert "Wilhelmine" not in text
+    done = writes(desk)
+    assert desk.mlc("run").code == 0
+    assert writes(desk) == done

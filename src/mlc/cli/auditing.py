@@ -95,9 +95,11 @@ def verify(
             audit = Audit(database)
             count, wrong = audit.verify(head)
             if json:
-                session.voice.emit("verify", rows=count, head=audit.head(), wrong=wrong)
+                session.voice.emit("verify", rows=count, erased=audit.erased(), head=audit.head(), wrong=wrong)
             elif not wrong:
-                session.voice.out(f"{count} rows, unbroken; head {audit.head()}")
+                erased = audit.erased()
+                told = f", a person's data taken out of {erased}" if erased else ""
+                session.voice.out(f"{count} rows, unbroken{told}; head {audit.head()}")
             for text in [] if json else wrong:
                 session.voice.out(text)
         finally:

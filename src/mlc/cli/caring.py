@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,6 +139,45 @@ def prune(
                 care.compact(opened.database)
 
         session.each_tenant(each, "mlc state prune", create=False)
+    session.end()
+
+
+@state_app.command("erase")
+def erase(
+    card: Annotated[str, typer.Argument(metavar="CARDCODE", help="The business partner whose personal data are taken out.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal; needed without one.")] = False,
+    config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, lock_timeout: o.LockTimeout = 0.0,
+) -> None:  # fmt: skip
+    """Take one customer's name, e-mail, telephone and street out of the state and its trail; numbers, ids and sums stay."""
+    session = Session(o.common(config, tenant, lock_timeout=lock_timeout))
+    with session.guarded():
+        if len(session.tenants(session.settings())) > 1:
+            raise ConfigError(f"{card} may be a partner of several tenants", hint="say which one with --tenant")
+        if not (yes or dry_run) and not (
+            sys.stdin.isatty() and typer.confirm(f"Take out what names {card}, for good?", err=True)
+        ):
+            raise ConfigError("nothing was taken out", hint="look with --dry-run, then give --yes")
+
+        def each(opened: OpenTenant) -> None:
+            from mlc.cli.holding import who
+            from mlc.store.erasing import erase as take_out
+
+            told = take_out(opened.journal, card, who(), dry_run=dry_run)
+            if not told.words:
+                raise ConfigError(
+                    f"the state knows nothing by which {card} could be named", hint="give the CardCode as SAP has it"
+                )
+            counts = ", ".join(f"{count} {name}" for name, count in told.rows.items() if count)
+            session.voice.say(f"{opened.tenant.name}: {'would change' if dry_run else 'changed'} {counts or 'nothing'}")
+            if not dry_run:
+                compact(opened.database)
+                session.voice.say(
+                    "Backups and what SAP, Stripe and GoCardless hold are not touched; the next sync reads them again."
+                )
+
+        from mlc.store.care import compact
+
+        session.each_tenant(each, f"mlc state erase {card}", create=False)
     session.end()
 
 
