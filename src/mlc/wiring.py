@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mlc.clock import Clock, SystemClock
 from mlc.core import commands as c
 from mlc.core.clues import Habits
-from mlc.core.errors import ConfigError, LimitError
+from mlc.core.errors import LimitError
 from mlc.core.intents import Hold, Recipe
-from mlc.core.keys import intent_name
+from mlc.core.keys import SAFE_ORDER, intent_name
 from mlc.core.roles import System
 from mlc.core.shares import Dimensions
 from mlc.engine.carry import Carrier
@@ -59,7 +59,8 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
     "sync-customers": SyncCustomers,
     "push-invoices": PushInvoices,
 }
-RUN_ORDER = tuple(PASSES)
+RUN_ORDER = SAFE_ORDER
+assert tuple(PASSES) == SAFE_ORDER, "the passes are listed in the order in which they are safe"
 STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
 
 
@@ -366,18 +367,6 @@ def _debit_rules(tenant: Tenant) -> DebitRules | None:
         {role: _by_currency(getattr(config, role)) for role in ROLES}, Dimensions(dimensions), dict(config.branches),
         config.on_unmatched, config.partner_payouts, config.mandate_field or "",
     )  # fmt: skip
-
-
-def refuse_shared_companies(settings: Settings) -> None:
-    """Refuse two tenants on one company: both would push the same invoices."""
-    seen: dict[str, str] = {}
-    for tenant in settings.tenants.values():
-        other = seen.setdefault(tenant.sap.company_db, tenant.name)
-        if other != tenant.name:
-            raise ConfigError(
-                f"tenants {other} and {tenant.name} name the same company {tenant.sap.company_db}: its invoices would be asked for twice",
-                hint="keep one of them; two companies of one name on two servers want two configurations with two state files",
-            )
 
 
 def state_file(settings: Settings) -> Path:

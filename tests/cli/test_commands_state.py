@@ -184,8 +184,8 @@ def test_a_migration_makes_a_copy_first(tmp_path: Path, monkeypatch: pytest.Monk
     state = tmp_path / "mlc.db"
     Database.open(state).close()
     with sqlite3.connect(state) as connection:
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm003_inbox'")
-        for statement in ("DROP TABLE inbox", "DROP TABLE receiver"):
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name >= 'm003'")
+        for statement in ("DROP TABLE inbox", "DROP TABLE receiver", "DROP INDEX intents_counts"):
             connection.execute(statement)
     Database.open(state).close()
     copy = tmp_path / "mlc.db.before-m003_inbox.backup"

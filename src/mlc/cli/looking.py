@@ -37,13 +37,14 @@ def status(
 
 def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
     from mlc.cli.books import reading
-    from mlc.wiring import PASSES
+    from mlc.core.keys import SAFE_ORDER
 
     with reading(settings, tenant) as journal:
         now = time.time()
         counts = journal.counts()
         rows: list[list[Any]] = []
-        for run in journal.runs.last():
+        runs = journal.runs.last()
+        for run in runs:
             open_ = counts.get(run["pass"], {}).get("open", 0)
             ended = "interrupted" if run["exit_code"] is None else str(run["exit_code"])
             success = f"{age(now - run['success'])} ago" if run["success"] else "never"
@@ -80,10 +81,10 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             )
             for name, text in facts.items():
                 session.voice.out(f"  {name}: {text}")
-            for run in journal.runs.last():
+            for run in runs:
                 if run["message"]:
                     session.voice.out(f"  {run['pass']}: {run['message']}")
-            for pass_ in PASSES:
+            for pass_ in SAFE_ORDER:
                 if journal.cursor(f"tripped/{pass_}"):
                     session.voice.out(f"  {pass_} is stopped by a safety limit: look, then run it once with --accept-limit")
         waits = [since for since in (oldest, journal.oldest_refused(), arrived) if since is not None]

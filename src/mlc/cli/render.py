@@ -9,17 +9,18 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from mlc.cli import taccount
 from mlc.core import errors
 from mlc.core.codec import cleaned
-from mlc.core.commands import PostEntry
 from mlc.core.money import Money, exponent
-from mlc.engine.report import STATES, Item, Report
+
+if TYPE_CHECKING:
+    from mlc.engine.report import Item, Report
 
 SCHEMA = "mlc/1"
 _FREE_TEXTS = {"text", "message", "notes", "data", "wrong"}
+_STATES = ("planned", "done", "held", "refused", "in_doubt")
 _SIGNS = {"done": "+", "planned": ">", "held": "!", "refused": "x", "in_doubt": "?"}
 _COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "red", "in_doubt": "magenta"}
 
@@ -107,14 +108,16 @@ class Voice:
             return
         if loud and not self.quiet:
             self.say(item_line(item), _COLOURS[item.state])
-            if isinstance(item.command, PostEntry) and item.state in ("planned", "done"):
-                for line in taccount.drawn(item.command):
+            if item.state in ("planned", "done") and (entry := _entry(item)) is not None:
+                from mlc.cli import taccount
+
+                for line in taccount.drawn(entry):
                     self.say(line)
 
     def summary(self, report: Report) -> None:
         """Tell how a pass ended: one line for people, one object for scripts."""
         if self.as_json:
-            counts = {name: report.counts[name] for name in ("seen", *STATES, "unchanged")}
+            counts = {name: report.counts[name] for name in ("seen", *_STATES, "unchanged")}
             self.emit(
                 "summary", run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_}, dry_run=report.dry_run, counts=counts,
                 amounts=dict(report.amounts), exponents={one: exponent(one) for one in report.amounts},
@@ -132,14 +135,25 @@ class Voice:
 
 def item_fields(item: Item) -> dict[str, Any]:
     """Return an item as scripts read it."""
-    receipt = item.receipt
+    receipt, entry_fields = item.receipt, {}
+    if (entry := _entry(item)) is not None:
+        from mlc.cli import taccount
+
+        entry_fields = {"entry": taccount.fields(entry)}
     return {
         "id": item.id, "target": item.target, "action": item.action, "state": item.state, "reason": item.reason or None,
         "text": item.text or item.says,
         "receipt": {"system": receipt.system, "object": receipt.object, "id": receipt.id, "number": receipt.number} if receipt else None,
         "amount": amount_fields(item.amount), "candidates": list(item.candidates), **item.about,
-        **({"entry": taccount.fields(item.command)} if isinstance(item.command, PostEntry) else {}),
+        **entry_fields,
     }  # fmt: skip
+
+
+def _entry(item: Item) -> Any:
+    """Return the journal entry an item is about, None where it is about something else."""
+    from mlc.core.commands import PostEntry
+
+    return item.command if isinstance(item.command, PostEntry) else None
 
 
 def amount_fields(amount: Money | None) -> dict[str, Any] | None:
@@ -160,7 +174,7 @@ def item_line(item: Item) -> str:
 
 def summary_line(report: Report) -> str:
     """Return how a pass ended, in one line."""
-    counts = [f"{report.counts[name]} {name.replace('_', ' ')}" for name in STATES if report.counts[name]]
+    counts = [f"{report.counts[name]} {name.replace('_', ' ')}" for name in _STATES if report.counts[name]]
     if report.counts["adopted"]:
         counts.append(f"{report.counts['adopted']} found done")
     amounts = ", ".join(str(Money(minor, currency)) for currency, minor in sorted(report.amounts.items()))
@@ -173,7 +187,7 @@ def summary_line(report: Report) -> str:
 
 def blank_summary(pass_: str, code: int, *, dry_run: bool, head: str | None = None, why: str = "not begun") -> dict[str, Any]:
     """Return the summary of a pass that did not begin, or has nothing to do with this tenant."""
-    counts = dict.fromkeys(("seen", *STATES, "unchanged"), 0)
+    counts = dict.fromkeys(("seen", *_STATES, "unchanged"), 0)
     return {
         "pass": pass_, "dry_run": dry_run, "counts": counts, "amounts": {}, "exponents": {}, "exit_code": code,
         "message": why, "audit_head": head,

@@ -47,7 +47,7 @@ class Session:
     def settings(self) -> Settings:
         """Load the configuration. Raises ConfigError, NoStateError."""
         from mlc.config import load
-        from mlc.wiring import refuse_shared_companies
+        from mlc.config.rules import refuse_shared_companies
 
         settings = load(self.options.config, os.environ)
         refuse_shared_companies(settings)

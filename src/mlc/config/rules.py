@@ -10,6 +10,7 @@ from urllib.parse import SplitResult
 from mlc.config.document import Loc, Problem
 from mlc.config.models import GOCARDLESS_HOSTS, NO_LITERALS, STRIPE_HOST, Settings
 from mlc.config.values import is_loopback, looks_secret, split_url
+from mlc.core.errors import ConfigError
 
 _STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
 _CLAIM = "the claim table comes with a later version; set claim: false"
@@ -143,3 +144,15 @@ def _same_books(data: Any) -> Iterator[Problem]:
                 )
                 yield Problem(("tenants", name), text)
             seen.setdefault(account, name)
+
+
+def refuse_shared_companies(settings: Settings) -> None:
+    """Refuse two tenants on one company: both would push the same invoices."""
+    seen: dict[str, str] = {}
+    for tenant in settings.tenants.values():
+        other = seen.setdefault(tenant.sap.company_db, tenant.name)
+        if other != tenant.name:
+            raise ConfigError(
+                f"tenants {other} and {tenant.name} name the same company {tenant.sap.company_db}: its invoices would be asked for twice",
+                hint="keep one of them; two companies of one name on two servers want two configurations with two state files",
+            )

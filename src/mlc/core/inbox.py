@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlc.core.keys import SAFE_ORDER
+
 # What a delivery is about, and the passes that such a hint calls for, in the safe order.
 MONEY, PAYOUT, CUSTOMER, DEBIT, DOCUMENT, NOTHING = "money", "payout", "customer", "debit", "document", ""
 CALLS: Mapping[str, tuple[str, ...]] = {
@@ -48,9 +50,8 @@ class NotAcceptedError(Exception):
 
 def passes_for(kinds: Iterable[str]) -> tuple[str, ...]:
     """Return the passes that hints of these kinds call for, in the safe order."""
-    order = ("post-payments", "reconcile-payouts", "sync-customers", "push-invoices")
     wanted = {name for kind in kinds for name in CALLS.get(kind, ())}
-    return tuple(name for name in order if name in wanted)
+    return tuple(name for name in SAFE_ORDER if name in wanted)
 
 
 def parsed(body: bytes) -> Any:

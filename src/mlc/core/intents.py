@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlc.core.commands import Command
 from mlc.core.money import Money
+
+if TYPE_CHECKING:
+    from mlc.core.commands import Command
 
 
 @dataclass(frozen=True, slots=True)

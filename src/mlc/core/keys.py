@@ -10,6 +10,12 @@ import hashlib
 import re
 from urllib.parse import quote
 
+SAFE_ORDER = (
+    "post-payments",
+    "reconcile-payouts",
+    "sync-customers",
+    "push-invoices",
+)  # money that arrived before money that is asked for
 MARKER_LENGTH = 27  # TransferReference (SAP: ORCT.TrsfrRef)
 _IDEMPOTENCY_LENGTH = 255  # Stripe: idempotent requests
 _METADATA_LENGTH = 500

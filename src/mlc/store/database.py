@@ -12,7 +12,7 @@ from pathlib import Path
 from mlc.core.errors import MlcError, NewerStateError, NoStateError, UnexpectedAnswerError
 from mlc.store.copying import back_up
 
-_KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox")
+_KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox", "m004_counts")
 
 
 class Database:
@@ -52,10 +52,6 @@ class Database:
         return database
 
     def _upgrade(self) -> None:
-        from sqlite_utils import Database as SqliteUtils
-
-        from mlc.store.schema import migrations
-
         applied = {row[0] for row in self._applied()}
         if applied - set(_KNOWN):
             raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
@@ -65,6 +61,10 @@ class Database:
             before = self.path.with_name(f"{self.path.name}.before-{_KNOWN[len(applied)]}.backup")
             if not before.exists():
                 back_up(self.connection, before)
+        from sqlite_utils import Database as SqliteUtils  # slow to load, and hardly ever needed
+
+        from mlc.store.schema import migrations
+
         migrations.apply(SqliteUtils(self.connection))
 
     def _applied(self) -> list[sqlite3.Row]:

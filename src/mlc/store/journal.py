@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlc.clock import Clock
-from mlc.core import commands, keys
+from mlc.core import keys
 from mlc.core.intents import Adoption, Call, Intent, Mark, Plan, Receipt, Skip
 from mlc.store.audit import Audit
 from mlc.store.database import Database
@@ -78,6 +78,8 @@ class Journal:
         # what was promised and never sent is decided afresh: the world may have moved on since
         generation = 1 if known is None else known.generation + (known.state != "open")
         minor, currency = (intent.amount.minor, intent.amount.currency) if intent.amount else (None, None)
+        from mlc.core import commands  # many small shapes: who only looks need not load them
+
         command = json.dumps(commands.to_json(intent.command), ensure_ascii=False)
         self.database.connection.execute(
             "INSERT INTO intents (book,name,pass,lane,command,generation,state,says,minor,currency,run_id,created_at,updated_at)"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlc.core import commands
-from mlc.core.commands import Command
 from mlc.core.intents import Receipt
 from mlc.core.money import Money
+
+if TYPE_CHECKING:
+    from mlc.core.commands import Command
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ def _money(row: sqlite3.Row) -> Money | None:
 
 def stored_of(row: sqlite3.Row) -> Stored:
     """Read a row of intents."""
+    from mlc.core import commands
+
     receipt = Receipt(*json.loads(row["receipt"])) if row["receipt"] else None
     return Stored(
         id=row["id"], name=row["name"], pass_=row["pass"], lane=row["lane"], command=commands.from_json(json.loads(row["command"])),

@@ -38,10 +38,24 @@ class Runs:
 
     def last(self) -> list[dict[str, Any]]:
         """Return per pass its last run and when it last succeeded (0 or 3)."""
-        rows = self._database.connection.execute(
-            "SELECT r.*, (SELECT max(ended) FROM runs s WHERE s.book=r.book AND s.pass=r.pass AND s.dry_run=0 AND s.exit_code IN (0,3))"
-            " AS success FROM runs r WHERE book=? AND dry_run=0 AND started ="
-            " (SELECT max(started) FROM runs t WHERE t.book=r.book AND t.pass=r.pass AND t.dry_run=0) ORDER BY pass",
-            (self._book,),
-        ).fetchall()
-        return [{**dict(row), "counts": json.loads(row["counts"])} for row in rows]
+        connection, found = self._database.connection, []
+        query = "SELECT * FROM runs WHERE book=? AND pass=? AND dry_run=0 ORDER BY started DESC LIMIT 1"
+        success = (
+            "SELECT ended FROM runs WHERE book=? AND pass=? AND dry_run=0 AND exit_code IN (0,3) ORDER BY started DESC LIMIT 1"
+        )
+        for pass_ in self._passes():
+            row = connection.execute(query, (self._book, pass_)).fetchone()
+            if row is not None:
+                well = connection.execute(success, (self._book, pass_)).fetchone()
+                found.append({**dict(row), "success": well["ended"] if well else None, "counts": json.loads(row["counts"])})
+        return found
+
+    def _passes(self) -> list[str]:
+        """Return the passes that have runs, by stepping from one to the next in the index: there may be very many runs."""
+        found: list[str] = []
+        while True:
+            query = "SELECT min(pass) AS pass FROM runs WHERE book=? AND pass > ?"
+            row = self._database.connection.execute(query, (self._book, found[-1] if found else "")).fetchone()
+            if row["pass"] is None:
+                return found
+            found.append(row["pass"])
