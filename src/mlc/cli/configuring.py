@@ -13,7 +13,9 @@ from mlc.cli import options as o
 from mlc.cli.session import Session, simple
 from mlc.core.errors import ConfigError
 
-config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check or show the configuration.")
+config_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Check or show the configuration, and its schema for editors."
+)
 Text = str | None
 
 
@@ -50,6 +52,16 @@ def show(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, 
             session.voice.out(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True).rstrip())
 
     simple(o.common(config, json=json, quiet=quiet, verbose=verbose), work)
+
+
+@config_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors: they complete and check while one types."""
+    import json
+
+    from mlc.config.editor import editor_schema
+
+    typer.echo(json.dumps(editor_schema(), indent=2, ensure_ascii=False))
 
 
 def init(

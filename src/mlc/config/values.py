@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 Account = str | dict[str, str]
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -225,16 +225,28 @@ def _dimension(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
-Duration = Annotated[timedelta, PlainValidator(_duration), PlainSerializer(duration_text)]
+_ACCOUNT_SHAPE = {
+    "anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}]
+}
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_duration),
+    PlainSerializer(duration_text),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+ *[a-z]+$"}),
+]
 Day = Annotated[date, BeforeValidator(_day)]
 Zone = Annotated[Text, AfterValidator(_zone)]
 Pattern = Annotated[Text, AfterValidator(_pattern)]
-AccountCode = Annotated[Account, PlainValidator(_account())]
-BankAccountCode = Annotated[Account, PlainValidator(_account("|BA[0-9A-Z]+"))]
+AccountCode = Annotated[Account, PlainValidator(_account()), WithJsonSchema(_ACCOUNT_SHAPE)]
+BankAccountCode = Annotated[Account, PlainValidator(_account("|BA[0-9A-Z]+")), WithJsonSchema(_ACCOUNT_SHAPE)]
 FilePath = Annotated[Path, PlainValidator(_path), PlainSerializer(str)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 SapUrl = Annotated[Text, AfterValidator(_sap_url)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 UserField = Annotated[Text, AfterValidator(_marker_field)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_list_of_text)]
-Dimension = Annotated[Literal["invoice"] | dict[Literal["customer_field", "fixed"], str], PlainValidator(_dimension)]
+Dimension = Annotated[
+    Literal["invoice"] | dict[Literal["customer_field", "fixed"], str], PlainValidator(_dimension),
+    WithJsonSchema({"anyOf": [{"const": "invoice"}, {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
+                                                     "properties": {"customer_field": {"type": "string"}, "fixed": {"type": "string"}}}]}),
+]  # fmt: skip
