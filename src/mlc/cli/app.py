@@ -32,6 +32,7 @@ def _register() -> None:
         comparing,
         configuring,
         explaining,
+        helping,
         holding,
         looking,
         passes,
@@ -45,7 +46,7 @@ def _register() -> None:
 
     rooms = (
         playing, sandboxing, configuring, secreting, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
-        auditing, caring,
+        auditing, caring, helping,
     )  # fmt: skip
     for room in rooms:
         room.register(app)

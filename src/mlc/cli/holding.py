@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 held_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What waits for a person: reason, candidates, the decision."
 )
-Wish = Annotated[str, typer.Argument(metavar="ID", help="The item: its id, its payment, or its invoice number.")]
+Wish = o.HeldId
 
 
 def target_of(name: str) -> str:
@@ -132,7 +132,7 @@ def _next_steps(held: Held) -> str:
 
 @held_app.command("match")
 def match(
-    wish: Annotated[str, typer.Argument(metavar="PAYMENT", help="The held payment (pi_..., ch_..., PM...), or a customer (CU...).")],
+    wish: o.HeldPayment,
     invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers in order; a customer's CardCode.")],
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, company: o.Company = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,20 +18,31 @@ if TYPE_CHECKING:
     from mlc.store.inbox import Tally
     from mlc.store.journal import Journal
 
-_SKEW = 120.0
+_AGAIN = 2.0  # seconds between two looks
 
 
 def status(
-    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0
-) -> None:
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, at a terminal, until Ctrl-C.")] = False,
+    config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
     """Show per tenant and pass the last success, counts, the oldest held item and how old the cursors are."""
     from mlc.cli.session import simple
 
     def work(session: Session) -> None:
         settings = session.settings()
-        for one in session.tenants(settings):
-            with session.guarded(f"{one.name}: "):
-                _status(session, settings, one)
+        if watch and (json or not sys.stdout.isatty()):
+            raise errors.ConfigError("--watch wants a terminal", hint="without one run mlc status again when you want to know")
+        while True:
+            if watch:
+                sys.stdout.write("\x1b[H\x1b[2J")
+            for one in session.tenants(settings):
+                with session.guarded(f"{one.name}: "):
+                    _status(session, settings, one)
+            if not watch:
+                return
+            session.voice.out(f"{moment(time.time())} UTC; Ctrl-C ends it")
+            session.codes.clear()  # how it stood a moment ago is no outcome
+            time.sleep(_AGAIN)
 
     simple(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), work)
 

@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
+from mlc.cli.completing import held_ids, tenants
+
 Config = Annotated[Path | None, typer.Option("--config", help="Configuration file; see README for where it is looked for.")]
-Tenants = Annotated[list[str] | None, typer.Option("--tenant", help="Only this tenant; repeatable. None means every tenant.")]
+Tenants = Annotated[
+    list[str] | None,
+    typer.Option("--tenant", help="Only this tenant; repeatable. None means every tenant.", autocompletion=tenants),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Decide and show, but write nothing anywhere.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout for scripts, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say errors only.")]
@@ -20,6 +25,13 @@ LockTimeout = Annotated[float, typer.Option("--lock-timeout", min=0, help="Secon
 AcceptLimit = Annotated[bool, typer.Option("--accept-limit", help="Go on once in spite of a safety limit.")]
 FirstRun = Annotated[bool, typer.Option("--first-run", help="Yes, this pass may write for the first time.")]
 
+HeldId = Annotated[
+    str, typer.Argument(metavar="ID", help="The item: its id, its payment, or its invoice number.", autocompletion=held_ids)
+]
+_PAYMENT = "The held payment (pi_..., ch_..., PM...), or a customer (CU...)."
+HeldPayment = Annotated[str, typer.Argument(metavar="PAYMENT", help=_PAYMENT, autocompletion=held_ids)]
+_ANY = "An intent, a payment, an event, an invoice number."
+AnyId = Annotated[str | None, typer.Argument(metavar="ID", help=_ANY, autocompletion=held_ids)]
 Company = Annotated[
     list[str] | None, typer.Option("--company", help="The company's name (company_db), typed once before a live tenant writes.")
 ]

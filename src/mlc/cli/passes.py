@@ -143,7 +143,7 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    wish: Annotated[str | None, typer.Argument(metavar="ID", help="An intent, a payment, an event, an invoice number.")] = None,
+    wish: o.AnyId = None,
     failed: Annotated[bool, typer.Option("--failed", help="Everything that a system refused.")] = False,
     held: Annotated[bool, typer.Option("--held", help="Everything that waits for a person.")] = False,
     again: Annotated[bool, typer.Option("--again", help="A person decides: do it anew although it is finished or in doubt.")] = False,
