@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,12 @@ LockTimeout = Annotated[float, typer.Option("--lock-timeout", min=0, help="Secon
 AcceptLimit = Annotated[bool, typer.Option("--accept-limit", help="Go on once in spite of a safety limit.")]
 FirstRun = Annotated[bool, typer.Option("--first-run", help="Yes, this pass may write for the first time.")]
 
+LogFormat = Annotated[
+    Literal["text", "json", "journald"] | None,
+    typer.Option(
+        "--log-format", metavar="FORMAT", help="Of stderr: text, json or journald. Left out: journald under systemd, else text."
+    ),
+]
 Company = Annotated[
     list[str] | None, typer.Option("--company", help="The company's name (company_db), typed once before a live tenant writes.")
 ]
@@ -36,11 +42,12 @@ class Common:
     verbose: int = 0
     lock_timeout: float = 0.0
     companies: tuple[str, ...] = ()
+    log_format: str | None = None
 
 
 def common(
     config: Path | None = None, tenants: list[str] | None = None, *, json: bool = False, quiet: bool = False, verbose: int = 0,
-    lock_timeout: float = 0.0, companies: list[str] | None = None,
+    lock_timeout: float = 0.0, companies: list[str] | None = None, log_format: str | None = None,
 ) -> Common:  # fmt: skip
     """Gather the shared options of a command."""
-    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout, tuple(companies or ()))
+    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout, tuple(companies or ()), log_format)
