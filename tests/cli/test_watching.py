@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import http.server
 import json
-import os
 import re
 import sqlite3
 import threading
@@ -254,6 +253,18 @@ def test_a_ping_address_that_cannot_be_had(desk: Desk) -> None:
     assert monitor.heard == []
 
 
+def test_secret_check_looks_for_the_address(desk: Desk) -> None:
+    """An address that is referred to is one of the secrets a tenant needs; a literal one, or none, is not."""
+    pinged(desk)
+    wanted = {line["name"]: line["state"] for line in desk.mlc("secret", "check", "--json").of("secret")}
+    assert wanted == {"sap.password": "yes", "stripe.secret_key": "yes", "watch.ping_url": "yes"}
+    desk.env.pop("PING")
+    assert desk.mlc("secret", "check").code == 4
+    watch(desk, ping_url=PING)
+    assert "watch" not in desk.mlc("secret", "list").out
+    assert desk.mlc("secret", "set", "acme", "watch.ping_url", stdin=f"{PING}\n").code == 12  # there is no keyring here
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
@@ -367,19 +378,23 @@ def test_a_crash_leaves_the_old_file_whole(desk: Desk, monkeypatch: pytest.Monke
     assert path.read_text() != old
 
 
-def test_a_kill_leaves_the_old_file_whole(tmp_path: Path) -> None:
+def test_a_kill_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that dies between writing and renaming leaves the old file, and beside it nothing that a collector reads."""
     path = tmp_path / "mlc_acme.prom"
     path.write_text("old\n")
-    child = os.fork()
-    if child == 0:
-        try:
-            Path.replace = lambda *_words: os._exit(9)  # type: ignore[method-assign,assignment]
-            watching.write_whole(path, "new\n")
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+    def killed(*_words: Any) -> None:
+        raise KeyboardInterrupt
+
+    def dead(*_words: Any) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "unlink", dead)  # nothing is tidied up after a kill
+    with pytest.raises(KeyboardInterrupt):
+        watching.write_whole(path, "new\n")
     assert path.read_text() == "old\n"
+    assert len(list(tmp_path.iterdir())) == 2
     assert [one.name for one in tmp_path.glob("*.prom")] == ["mlc_acme.prom"]
 
 

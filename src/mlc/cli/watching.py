@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mlc.cli import watch_texts
+from mlc.cli.secreting import PING
 from mlc.cli.session import Terminated
 from mlc.core import errors
 from mlc.core.errors import MlcError
@@ -94,7 +95,7 @@ class Watched:
         found, resolver = self.settings.watch_of(self.tenant).ping_url, self.session.resolver(self.settings)
         assert found is not None
         if not isinstance(found, str):
-            found = ping_address(resolver.resolve(self.tenant.name, "watch.ping_url", found).reveal())
+            found = ping_address(resolver.resolve(self.tenant.name, PING, found).reveal())
         resolver.redactor.add(found)
         for part in found.split("/")[3:]:
             if len(part) >= 16 and re.search(r"\d", part):
