@@ -239,6 +239,11 @@ class OpenTenant:
             self.database.close()
 
 
+def new_run_id() -> str:
+    """Return a name for a run: twelve hexadecimal digits."""
+    return random_ids.token_hex(6)
+
+
 def open_tenant(
     settings: Settings,
     tenant: Tenant,
@@ -248,12 +253,13 @@ def open_tenant(
     holder: str,
     lock_timeout: float = 0.0,
     create: bool = True,
+    run_id: str = "",
 ) -> OpenTenant:
     """Open a tenant for writing: its lock first, then its state, then its systems (which log in when they are first used).
 
     Raises LockedError, CredentialError, SecretStoreError, ConfigError, NewerStateError, NoStateError.
     """
-    run_id = random_ids.token_hex(6)
+    run_id = run_id or new_run_id()
     lock = TenantLock(settings.state, tenant.sap.company_db, seams.clock)
     lock.acquire(holder, lock_timeout)
     try:

@@ -86,6 +86,7 @@ class Desk:
         self.top = top
         self.ports = Ports()
         self.ports.wires = {1: company.wires["sap"], 2: company.wires["stripe"]}
+        self.watchers: dict[str, httpx.BaseTransport] = {}  # what listens to pings
         self.tenants: list[str] = []
         self.tenant("acme")
 
@@ -121,7 +122,7 @@ class Desk:
 
     def raw(self, *words: str, stdin: str | None = None, real: bool = False) -> Said:
         """Run a command as it is, `real` with the machine's own clock and sockets; no exception may reach the user."""
-        wires = {"sap": self.ports, "stripe": self.ports, "gocardless": self.ports}
+        wires = {"sap": self.ports, "stripe": self.ports, "gocardless": self.ports, **self.watchers}
         Session.seams = None if real else Seams(clock=self.company.clock, transports=wires, threads=self.company.threads)
         result = CliRunner(env=self.env).invoke(app, list(words), input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)

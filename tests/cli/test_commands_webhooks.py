@@ -260,7 +260,7 @@ def test_a_rejected_credential_outranks_everything_in_a_child(monkeypatch: pytes
     from mlc.cli import calling, passes
     from mlc.cli.options import Common
 
-    def both(session: Session, *_: object) -> None:
+    def both(session: Session, *_: object, **_more: object) -> None:
         session.codes += [1, 4, 3]
 
     monkeypatch.setattr(passes, "run_passes", both)

@@ -8,7 +8,19 @@ import pytest
 import yaml
 
 from mlc.config import InitAnswers, account_for, find, load, parse, redacted_dump, template, unsupported
-from mlc.config.models import GoCardless, Limits, Owners, RateLimit, Sap, Settings, Stripe, StripeCustomers, Tenant, Timeout
+from mlc.config.models import (
+    GoCardless,
+    Limits,
+    Owners,
+    RateLimit,
+    Sap,
+    Settings,
+    Stripe,
+    StripeCustomers,
+    Tenant,
+    Timeout,
+    Watch,
+)
 from mlc.core.errors import ConfigError, NoStateError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -208,7 +220,7 @@ def test_the_example_loads_and_names_every_key():
     settings = load(EXAMPLE, {"HOME": "/home/mlc"})
     assert settings.tenants["acme"].stripe is not None
     text = EXAMPLE.read_text()
-    for model in (Settings, Limits, Tenant, Sap, Timeout, Stripe, StripeCustomers, Owners, RateLimit, GoCardless):
+    for model in (Settings, Limits, Tenant, Sap, Timeout, Stripe, StripeCustomers, Owners, RateLimit, GoCardless, Watch):
         for key in model.model_fields:
             assert f"{key}:" in text, key
 

@@ -77,7 +77,7 @@ def run_in_child(options: Common, tenant: str, names: tuple[str, ...]) -> None:
     session = Session(replace(options, tenants=(tenant,), json=False, lock_timeout=_LOCK_SECONDS))
     try:
         with session.guarded(f"{tenant}: "):
-            run_passes(session, names, Options(), None)
+            run_passes(session, names, Options(), None, timed=False)
     except typer.Exit as end:
         session.codes.append(end.exit_code)
     if errors.CREDENTIAL in session.codes:  # whatever else went wrong: this must not be tried again, SAP locks users

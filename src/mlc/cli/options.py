@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,12 @@ _PAYMENT = "The held payment (pi_..., ch_..., PM...), or a customer (CU...)."
 HeldPayment = Annotated[str, typer.Argument(metavar="PAYMENT", help=_PAYMENT, autocompletion=held_ids)]
 _ANY = "An intent, a payment, an event, an invoice number."
 AnyId = Annotated[str | None, typer.Argument(metavar="ID", help=_ANY, autocompletion=held_ids)]
+LogFormat = Annotated[
+    Literal["text", "json", "journald"] | None,
+    typer.Option(
+        "--log-format", metavar="FORMAT", help="Of stderr: text, json or journald. Left out: journald under systemd, else text."
+    ),
+]
 Company = Annotated[
     list[str] | None, typer.Option("--company", help="The company's name (company_db), typed once before a live tenant writes.")
 ]
@@ -48,11 +54,12 @@ class Common:
     verbose: int = 0
     lock_timeout: float = 0.0
     companies: tuple[str, ...] = ()
+    log_format: str | None = None
 
 
 def common(
     config: Path | None = None, tenants: list[str] | None = None, *, json: bool = False, quiet: bool = False, verbose: int = 0,
-    lock_timeout: float = 0.0, companies: list[str] | None = None,
+    lock_timeout: float = 0.0, companies: list[str] | None = None, log_format: str | None = None,
 ) -> Common:  # fmt: skip
     """Gather the shared options of a command."""
-    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout, tuple(companies or ()))
+    return Common(config, tuple(tenants or ()), json, quiet, verbose, lock_timeout, tuple(companies or ()), log_format)

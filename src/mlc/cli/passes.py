@@ -14,6 +14,7 @@ from mlc.cli import options as o
 from mlc.cli.clearing import clear_to_write
 from mlc.cli.render import blank_summary
 from mlc.cli.session import Session, Terminated, install_signals, parse_day
+from mlc.cli.watching import watched
 from mlc.core import errors
 
 if TYPE_CHECKING:
@@ -24,30 +25,31 @@ if TYPE_CHECKING:
 STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT, errors.SECRET_STORE}
 
 
-def run_passes(session: Session, names: Iterable[str], options: Options, since: date | None) -> None:
-    """Run passes over every tenant in the safe order."""
+def run_passes(session: Session, names: Iterable[str], options: Options, since: date | None, *, timed: bool = True) -> None:
+    """Run passes over every tenant in the safe order; `timed` says whether a monitor that waits for the timer is pinged."""
     install_signals()
     settings, names = session.settings(), list(names)
     for tenant in session.tenants(settings):
         ended: dict[str, int] = {}
         before = len(session.codes)
         command = f"mlc {names[0] if len(names) == 1 else 'run'}"
-        with (
-            session.guarded(f"{tenant.name}: "),
-            session.opened(settings, tenant, f"mlc {' '.join(names)}") as opened,
-        ):
-            clear_to_write(session, opened, command, dry_run=options.dry_run)
-            for name in names:
-                if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
-                    session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
-                    continue
-                if section := opened.lacks(name):
-                    ended[name] = errors.OK
-                    _nothing_to_do(session, opened, name, section, alone=len(names) == 1, dry_run=options.dry_run)
-                    continue
-                ended[name] = run_one(session, opened, name, options, since)
-        session.codes += ended.values()
-        code = errors.worst([*session.codes[before:], *ended.values()])
+        with watched(session, settings, tenant, command, dry_run=options.dry_run, timed=timed) as watch:
+            with (
+                session.guarded(f"{tenant.name}: "),
+                session.opened(settings, tenant, f"mlc {' '.join(names)}", run_id=watch.run_id) as opened,
+            ):
+                clear_to_write(session, opened, command, dry_run=options.dry_run)
+                for name in names:
+                    if name == "push-invoices" and STOPS_PUSH & set(ended.values()):
+                        session.voice.say(f"{tenant.name} {name}: skipped, because an earlier pass did not end well", "yellow")
+                        continue
+                    if section := opened.lacks(name):
+                        ended[name] = errors.OK
+                        _nothing_to_do(session, opened, name, section, alone=len(names) == 1, dry_run=options.dry_run)
+                        continue
+                    ended[name] = run_one(session, opened, name, options, since)
+            session.codes += ended.values()
+            code = watch.code = errors.worst([*session.codes[before:], *ended.values()])
         for name in names:
             if name not in ended and session.options.json:  # scripts wait for a summary of every tenant and pass
                 session.voice.emit("summary", tenant=tenant.name, **blank_summary(name, code, dry_run=options.dry_run))
@@ -71,12 +73,14 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
 
     road = opened.road(name, replace(options))
     report = road.report
+    session.reports.append(report)
     report.tell = lambda item: session.voice.item(item, report)
     road.options.ask = (lambda plan: _ask(session, plan)) if sys.stdin.isatty() and not session.options.json else None
     opened.journal.runs.begin(opened.tenant.name, name, dry_run=options.dry_run)
     code = errors.FAILED
     try:
-        road.run(pass_ or PASSES[name](opened.scene(since)))
+        with session.voice.within(**{"pass": name}):
+            road.run(pass_ or PASSES[name](opened.scene(since)))
         code = report.exit_code
     except KeyboardInterrupt:
         code = errors.INTERRUPTED
@@ -86,7 +90,8 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
         raise
     finally:
         opened.journal.runs.end(name, code, dict(report.counts), "; ".join(report.messages))
-    session.voice.summary(report)
+    with session.voice.within(**{"pass": name}):
+        session.voice.summary(report)
     return report.exit_code
 
 
@@ -105,12 +110,14 @@ def register(app: typer.Typer) -> None:
             config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
             verbose: o.Verbose = 0, since: o.Since = None, limit: o.Limit = None, lock_timeout: o.LockTimeout = 0.0,
             accept_limit: o.AcceptLimit = False, first_run: o.FirstRun = False, company: o.Company = None,
+            log_format: o.LogFormat = None,
         ) -> None:  # fmt: skip
             from mlc.engine.road import Options
 
             common = o.common(
-                config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company
-            )
+                config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company,
+                log_format=log_format,
+            )  # fmt: skip
             session = Session(common)
             with session.guarded():
                 options = Options(dry_run=dry_run, limit=limit, accept_limit=accept_limit, first_run=first_run)
@@ -149,12 +156,22 @@ def replay(
     again: Annotated[bool, typer.Option("--again", help="A person decides: do it anew although it is finished or in doubt.")] = False,
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, accept_limit: o.AcceptLimit = False, company: o.Company = None,
+    log_format: o.LogFormat = None,
 ) -> None:  # fmt: skip
     """Do again one thing that failed or was held: an intent, a payment, an event, an invoice."""
     from mlc.cli.replaying import replay_in
     from mlc.engine.road import Options
 
-    common = o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company)
+    common = o.common(
+        config,
+        tenant,
+        json=json,
+        quiet=quiet,
+        verbose=verbose,
+        lock_timeout=lock_timeout,
+        companies=company,
+        log_format=log_format,
+    )
     session = Session(common)
     with session.guarded():
         if wish is None and not (failed or held):

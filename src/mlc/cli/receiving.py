@@ -36,6 +36,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = PORT,
     post: Annotated[bool, typer.Option("--post", help="Run the pass that a delivery calls for at once.")] = False,
     config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    log_format: o.LogFormat = None,
 ) -> None:  # fmt: skip
     """Receive, verify and store webhooks until stopped; with --post run the pass they call for at once."""
 
@@ -45,7 +46,7 @@ def serve(
         endpoints = _endpoints(session, settings, tenants)
         _Service(session, settings, tenants, endpoints, post=post).run(host, port)
 
-    simple(o.common(config, tenant, quiet=quiet, verbose=verbose), work)
+    simple(o.common(config, tenant, quiet=quiet, verbose=verbose, log_format=log_format), work)
 
 
 def _endpoints(session: Session, settings: Settings, tenants: list[Tenant]) -> dict[str, Endpoint]:

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SCHEMA = "mlc/1"
 _FREE_TEXTS = {"text", "message", "notes", "data", "wrong"}
 _STATES = ("planned", "done", "held", "refused", "in_doubt")
+_LEVELS = {"yellow": "warning", "magenta": "warning", "red": "error"}
+_PRIORITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}
 _SIGNS = {"done": "+", "planned": ">", "held": "!", "refused": "x", "in_doubt": "?"}
 _COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "red", "in_doubt": "magenta"}
 
@@ -28,12 +31,24 @@ _COLOURS = {"done": "green", "planned": "cyan", "held": "yellow", "refused": "re
 class Voice:
     """Where a command speaks: work on stdout, everything else on stderr; colour only at a terminal that wants it."""
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: int = 0) -> None:
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: int = 0, log_format: str | None = None) -> None:
         self.clean: Callable[[str], str] = str  # takes out the secrets that were looked up: a system may repeat them
         self.asked = False  # a person asked about one thing: say why it is held even if it was before
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
+        self.log_format = log_format or ("journald" if journal_reads(sys.stderr, os.environ) else "text")
+        self.context: dict[str, str] = {}  # which tenant, pass and run it is about
+        self.troubles: list[str] = []  # every error that was said
+
+    @contextmanager
+    def within(self, **about: str) -> Iterator[None]:
+        """Say which tenant, pass or run everything is about that is said meanwhile."""
+        before, self.context = self.context, {**self.context, **about}
+        try:
+            yield
+        finally:
+            self.context = before
 
     # --- machines ---------------------------------------------------------------------------------------------------
 
@@ -42,23 +57,18 @@ class Voice:
         line = {"schema": SCHEMA, "type": kind, "run_id": None, "tenant": None, "pass": None, **fields}
         for name in _FREE_TEXTS & fields.keys():  # names and ids stay as they are, even if a password is such a word
             line[name] = cleaned(fields[name], self.clean)
-        text = json.dumps(line, ensure_ascii=False, default=str)
-        try:
-            text.encode(sys.stdout.encoding or "utf-8")
-        except UnicodeEncodeError:  # LANG=C, or half a character in a name: still JSON
-            text = json.dumps(line, default=str)
-        _write(sys.stdout, text)
+        _write(sys.stdout, _dumped(line, sys.stdout))
 
     # --- people -----------------------------------------------------------------------------------------------------
 
     def say(self, text: str, style: str = "") -> None:
         """Say a line on stderr, unless quiet."""
         if not self.quiet:
-            _write(sys.stderr, _styled(_plain(self.clean(text)), style, sys.stderr))
+            self._log(_LEVELS.get(style, "info"), text, style)
 
     def warn(self, text: str) -> None:
         """Say a line on stderr, even when quiet."""
-        _write(sys.stderr, _styled(_plain(self.clean(text)), "red", sys.stderr))
+        self._log("warning", text, "red")
 
     def out(self, text: str) -> None:
         """Write a line of work on stdout."""
@@ -67,16 +77,31 @@ class Voice:
     def detail(self, text: str) -> None:
         """Say a request at -v."""
         if self.verbose:
-            _write(sys.stderr, _styled(_plain(self.clean(f"  {text}")), "dim", sys.stderr))
+            self._log("debug", text if self.log_format == "json" else f"  {text}", "dim")
 
     def error(self, error: errors.MlcError, where: str = "") -> None:
         """Say what went wrong and what to do next, always."""
         self._loud(f"{where}{error.message}", error.hint if error.hint not in error.message else "")
 
     def _loud(self, text: str, hint: str) -> None:
-        _write(sys.stderr, _styled(_plain(self.clean(f"error: {text}")), "red", sys.stderr))
+        self.troubles.append(text)
+        if self.log_format == "json":
+            self._log("error", text, hint=hint)
+            return
+        self._log("error", f"error: {text}", "red")
         if hint:
-            _write(sys.stderr, _plain(self.clean(f"  next: {hint}")))
+            self._log("error", f"  next: {hint}")
+
+    def _log(self, level: str, text: str, style: str = "", hint: str = "") -> None:
+        """Write a line on stderr, as people, the journal or a collector of logs want it."""
+        text, hint = self.clean(text), self.clean(hint)
+        if self.log_format == "json":
+            line = {"ts": _now(), "level": level, **self.context, "message": text, **({"hint": hint} if hint else {})}
+            _write(sys.stderr, _dumped(line, sys.stderr))
+        elif self.log_format == "journald" and not sys.stderr.isatty():
+            _write(sys.stderr, journal_lines(level, _plain(text)))
+        else:
+            _write(sys.stderr, _styled(_plain(text), style, sys.stderr))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout, wrapped to the terminal (80 columns where there is none)."""
@@ -226,6 +251,33 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text.encode("ascii", "backslashreplace").decode() + "\n")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _dumped(line: dict[str, Any], stream: TextIO) -> str:
+    text = json.dumps(line, ensure_ascii=False, default=str)
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:  # LANG=C, or half a character in a name: still JSON
+        text = json.dumps(line, default=str)
+    return text
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def journal_lines(level: str, text: str) -> str:
+    """Return lines as the journal of systemd reads them: each begins with its priority."""
+    return "\n".join(f"<{_PRIORITIES[level]}>{line}" for line in text.splitlines() or [""])
+
+
+def journal_reads(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Tell whether a stream goes straight to the journal: $JOURNAL_STREAM has its device and inode (systemd.exec)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _colour(stream: TextIO) -> bool:

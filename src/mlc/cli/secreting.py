@@ -21,7 +21,10 @@ TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant as
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="For example sap.password or stripe.secret_key.")]
 
 
-def references(tenant: Tenant) -> list[tuple[str, object]]:
+PING = "watch.ping_url"  # the address of a check that is pinged; it has no place unless the configuration refers to one
+
+
+def references(settings: Settings, tenant: Tenant) -> list[tuple[str, object]]:
     """Return the secrets a tenant needs, with what the configuration refers to (None = the store).
 
     Those of webhooks are needed where they are configured: without one there is no endpoint.
@@ -34,15 +37,16 @@ def references(tenant: Tenant) -> list[tuple[str, object]]:
     for system in ("stripe", "gocardless", "sap"):
         section = getattr(tenant, system)
         found += [(f"{system}.webhook_secret", one) for one in section.webhook_secret] if section is not None else []
-    return found
+    ping = settings.watch_of(tenant).ping_url
+    return found + ([(PING, ping)] if ping is not None and not isinstance(ping, str) else [])
 
 
 def _known(settings: Settings, tenant: str, name: str) -> None:
     from mlc.secrets import NAMES
 
     settings.select([tenant])
-    if name not in NAMES:
-        raise ConfigError(f"{name} is no secret mlc knows", hint=f"one of {', '.join(NAMES)}")
+    if name not in (*NAMES, PING):
+        raise ConfigError(f"{name} is no secret mlc knows", hint=f"one of {', '.join((*NAMES, PING))}")
 
 
 @secret_app.command("set")
@@ -85,7 +89,7 @@ def _each(options: o.Common, *, resolve: bool) -> None:
         resolver = session.resolver(settings)
         rows = []
         for tenant in session.tenants(settings):
-            for name, reference in references(tenant):
+            for name, reference in references(settings, tenant):
                 where = resolver.where(tenant.name, name, reference)  # type: ignore[arg-type]
                 state = _state(session, resolver, tenant, name, reference) if resolve else ""
                 rows.append((tenant.name, name, where, state))

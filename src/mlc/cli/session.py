@@ -21,6 +21,7 @@ from mlc.core.errors import ConfigError, MlcError
 
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
+    from mlc.engine.report import Report
     from mlc.secrets import Resolver
     from mlc.wiring import OpenTenant, Seams
 
@@ -41,7 +42,8 @@ class Session:
 
     def __init__(self, options: Common) -> None:
         self.options = options
-        self.voice = Voice(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
+        self.voice = Voice(as_json=options.json, quiet=options.quiet, verbose=options.verbose, log_format=options.log_format)
+        self.reports: list[Report] = []  # of the passes that were begun
         self.codes: list[int] = []
 
     def settings(self) -> Settings:
@@ -87,7 +89,11 @@ class Session:
         """Do the work for each tenant; one tenant's failure never stops the others."""
         settings = self.settings()
         for tenant in self.tenants(settings):
-            with self.guarded(f"{tenant.name}: "), self.opened(settings, tenant, holder, create=create) as opened:
+            with (
+                self.voice.within(tenant=tenant.name),
+                self.guarded(f"{tenant.name}: "),
+                self.opened(settings, tenant, holder, create=create) as opened,
+            ):
                 work(opened)
 
     def only_tenant_that_knows(self, wish: str) -> None:
@@ -119,18 +125,28 @@ class Session:
         self.options = replace(self.options, tenants=(knows[0],))
 
     @contextmanager
-    def opened(self, settings: Settings, tenant: Tenant, holder: str, *, create: bool = True) -> Iterator[OpenTenant]:
-        """Open one tenant and close it whatever happens."""
+    def opened(
+        self, settings: Settings, tenant: Tenant, holder: str, *, create: bool = True, run_id: str = ""
+    ) -> Iterator[OpenTenant]:
+        """Open one tenant and close it whatever happens; a run that has its id already keeps it."""
         from mlc.wiring import Seams, open_tenant
 
         resolver = self.resolver(settings)
         seams = Session.seams or Seams()
         seams.log = self.voice.detail
         opened = open_tenant(
-            settings, tenant, resolver, seams, holder=holder, lock_timeout=self.options.lock_timeout, create=create
+            settings,
+            tenant,
+            resolver,
+            seams,
+            holder=holder,
+            lock_timeout=self.options.lock_timeout,
+            create=create,
+            run_id=run_id,
         )
         try:
-            yield opened
+            with self.voice.within(tenant=tenant.name, run_id=opened.run_id):
+                yield opened
         finally:
             opened.close()
 
@@ -149,7 +165,7 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, no trace
             if self.options.verbose > 1:
-                traceback.print_exc()
+                self.voice.detail(traceback.format_exc().rstrip())
             known = errors.UnexpectedAnswerError(
                 f"{type(error).__name__}: {error}", hint="this is a defect; run with -vv and report it"
             )

@@ -1,5 +1,6 @@
 """The configuration: one YAML file, environment variables over it, and errors that name line, column and fix."""
 
+from mlc.config.environment import referred
 from mlc.config.initfile import InitAnswers, template
 from mlc.config.loader import find, load, parse
 from mlc.config.models import (
@@ -13,10 +14,11 @@ from mlc.config.models import (
     Stripe,
     Tenant,
     Timeout,
+    Watch,
     redacted_dump,
 )
 from mlc.config.rules import unsupported
-from mlc.config.values import Account, account_for, is_loopback
+from mlc.config.values import Account, account_for, is_loopback, ping_address
 
 __all__ = [
     "Account",
@@ -31,12 +33,15 @@ __all__ = [
     "Stripe",
     "Tenant",
     "Timeout",
+    "Watch",
     "account_for",
     "find",
     "is_loopback",
     "load",
     "parse",
+    "ping_address",
     "redacted_dump",
+    "referred",
     "template",
     "unsupported",
 ]

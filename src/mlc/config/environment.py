@@ -12,7 +12,8 @@ from mlc.config.models import SecretRef, Settings
 from mlc.config.values import FromEnvironment, looks_secret, suggest
 
 PREFIX = "MLC_"
-RESERVED = {"MLC_CONFIG"}
+HOOK_VARIABLES = ("MLC_TENANT", "MLC_COMMAND", "MLC_EXIT_CODE", "MLC_RUN_ID", "MLC_MESSAGE")  # told to on_failure commands
+RESERVED = {"MLC_CONFIG", *HOOK_VARIABLES}
 
 
 class _NoSuchSettingError(Exception):
@@ -23,7 +24,7 @@ def overlay(data: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[Loc,
     """Put the variables into `data`; return which variable set which place, and (variable, trouble) pairs."""
     origins: dict[Loc, str] = {}
     troubles: list[tuple[str, str]] = []
-    skipped = RESERVED | set(_referred(data)) | {value for name, value in environ.items() if name.upper().endswith("__ENV")}
+    skipped = RESERVED | set(referred(data)) | {value for name, value in environ.items() if name.upper().endswith("__ENV")}
     for variable in sorted(environ):
         value = environ[variable]
         if not variable.startswith(PREFIX) or variable in skipped or not value:
@@ -50,16 +51,16 @@ def _is_ours(variable: str) -> bool:
     return "__" in variable or first in known or bool(difflib.get_close_matches(first, known, n=1))
 
 
-def _referred(data: Any) -> Iterator[str]:
+def referred(data: Any) -> Iterator[str]:
     """Yield the variables that {env: NAME} references read; they are secrets and no settings."""
     if isinstance(data, dict):
         if isinstance(name := data.get("env"), str):
             yield name
         for value in data.values():
-            yield from _referred(value)
+            yield from referred(value)
     elif isinstance(data, list):
         for value in data:
-            yield from _referred(value)
+            yield from referred(value)
 
 
 def _folded(name: str) -> str:

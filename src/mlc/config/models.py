@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -17,6 +17,9 @@ from pydantic import (
     PlainSerializer,
     PrivateAttr,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_serializer,
     field_validator,
     model_serializer,
     model_validator,
@@ -113,6 +116,32 @@ def _one_or_list(value: tuple[SecretRef, ...]) -> Any:
 
 
 SecretRefs = Annotated[tuple[SecretRef, ...], BeforeValidator(_as_list), PlainSerializer(_one_or_list)]
+
+
+def _address_or_reference(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return v.ping_address(value) if isinstance(value, str) and value.strip() else handler(value)
+
+
+def _address_shown(value: Any) -> Any:
+    return v.address_mask(value) if isinstance(value, str) else value.model_dump()
+
+
+if TYPE_CHECKING:
+    PingUrl = SecretRef | str
+else:  # errors in a reference are told as those of every other one
+    PingUrl = Annotated[SecretRef, WrapValidator(_address_or_reference), PlainSerializer(_address_shown)]
+
+
+class Watch(Model):
+    """Who is told how runs go: a check that is pinged, a file that is scraped, a command for what went wrong."""
+
+    ping_url: PingUrl | None = None
+    prometheus_dir: v.FilePath | None = None
+    on_failure: v.TextList | None = None
+
+    def under(self, own: Watch | None) -> Watch:
+        """Return this with what a tenant says of its own in place of it; null there switches off."""
+        return self if own is None else self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
 class SecretsConfig(Model):
@@ -300,6 +329,7 @@ class Tenant(Model):
     sap: Sap
     stripe: Stripe | None = None
     gocardless: GoCardless | None = None
+    watch: Watch | None = None
     calendar: dict[PassName, v.Text] = Field(default_factory=_default_calendar)
     _name: str = PrivateAttr(default="")
 
@@ -322,6 +352,11 @@ class Tenant(Model):
             return "" if into else "gocardless section and no stripe.bank_account"
         return ""
 
+    @field_serializer("watch")
+    def _only_what_is_said(self, watch: Watch | None) -> dict[str, Any] | None:
+        """Show what the tenant says of its own: a key that is null here would mean off."""
+        return None if watch is None else watch.model_dump(mode="json", include=watch.model_fields_set)
+
     def called(self, name: str) -> Self:
         """Take the label the tenant stands under in the file."""
         self._name = name
@@ -341,6 +376,7 @@ class Settings(Model):
     secrets: SecretsConfig = Field(default_factory=SecretsConfig)
     limits: Limits = Field(default_factory=Limits)
     alert_after: v.Duration = timedelta(days=3)
+    watch: Watch = Field(default_factory=Watch)
     tenants: dict[v.TenantName, Tenant] = Field(min_length=1)
     _source: Path | None = PrivateAttr(default=None)
 
@@ -353,6 +389,10 @@ class Settings(Model):
         """Take the path of the file the settings were read from."""
         self._source = source
         return self
+
+    def watch_of(self, tenant: Tenant) -> Watch:
+        """Return who is told how a tenant's runs go."""
+        return self.watch.under(tenant.watch)
 
     @model_validator(mode="after")
     def _labels(self) -> Self:

@@ -189,6 +189,21 @@ def _endpoint(text: str) -> str:
     return parts.geturl().rstrip("/")
 
 
+def ping_address(text: str) -> str:
+    """Return the address of a check that is pinged; ValueError in words, which never repeat it, where it is none."""
+    try:
+        return _endpoint(text)
+    except ValueError as error:
+        what = str(error).split(";", maxsplit=1)[0]
+        raise ValueError(f"{what}; write for example https://hc-ping.com/ID, or refer to it by {{env: NAME}}") from None
+
+
+def address_mask(text: str) -> str:
+    """Return an address without its path, which may be a token."""
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc}/***"
+
+
 def _sap_url(text: str) -> str:
     url = _endpoint(text)
     if not re.search(r"/b1s/v[12]$", url):

@@ -50,11 +50,14 @@ class Report:
     audit_head: str = ""
     started: float = 0.0
     ended: float = 0.0
+    news: int = 0  # items that were not held, or for another reason, before
+    overdue: tuple[str, float] | None = None  # what waits longer than alert_after, held or refused, and for how many seconds
     tell: Callable[[Item], None] = field(default=lambda _item: None)
 
     def add(self, item: Item) -> None:
         """Count an item and pass it on; items are not kept, so that a report does not grow with the company."""
         self.counts[item.state] += 1
+        self.news += item.state == "held" and item.news
         if item.amount is not None and item.state in ("planned", "done"):
             self.amounts[item.amount.currency] += item.amount.minor
         if (item.state == "held" and item.news) or item.state == "refused":

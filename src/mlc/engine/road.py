@@ -136,6 +136,7 @@ class Road:
         self.report.counts.clear()
         self.report.amounts.clear()
         self.report.codes.clear()
+        self.report.news = 0
         self.limits.forget()
 
     def _carry_open(self, pass_: Pass) -> None:
@@ -232,8 +233,10 @@ class Road:
 
     def _age(self) -> None:
         """A held or refused item that nobody deals with makes every run end with 3."""
-        waiting = [since for since in (self.journal.held.oldest(), self.journal.oldest_refused()) if since is not None]
-        if waiting and self.clock.now() - min(waiting) > self.alert_after:
+        both = (("held", self.journal.held.oldest()), ("refused", self.journal.oldest_refused()))
+        waits = [(self.clock.now() - since, state) for state, since in both if since is not None]
+        if waits and max(waits)[0] > self.alert_after:
+            self.report.overdue = max(waits)[1], max(waits)[0]
             self.report.codes.append(errors.ATTENTION)
 
 
