@@ -222,7 +222,7 @@ def test_the_commented_block_of_the_example_loads(read):
     assert gocardless.dimensions[3] == {"fixed": "HQ"}
 
 
-@pytest.mark.parametrize("secrets", ["keyring", "env", "systemd"])
+@pytest.mark.parametrize("secrets", ["keyring", "file", "env", "systemd"])
 @pytest.mark.parametrize(("stripe", "gocardless"), [(True, False), (False, True), (True, True)])
 def test_what_init_writes_loads(read, secrets, stripe, gocardless):
     """Every combination of answers gives a file that loads and says what was answered."""

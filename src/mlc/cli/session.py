@@ -43,6 +43,7 @@ class Session:
         self.options = options
         self.voice = Voice(as_json=options.json, quiet=options.quiet, verbose=options.verbose)
         self.codes: list[int] = []
+        self._resolver: Resolver | None = None
 
     def settings(self) -> Settings:
         """Load the configuration. Raises ConfigError, NoStateError."""
@@ -74,11 +75,17 @@ class Session:
                     self.voice.say(text, "yellow")
         return chosen
 
-    def resolver(self, settings: Settings) -> Resolver:
-        """Return what finds secrets."""
+    def resolver(self, settings: Settings, *, alone: bool = False) -> Resolver:
+        """Return what finds secrets, one for the whole command; `alone` as a timer would, with nobody to ask."""
+        import getpass
+
         from mlc.secrets import Resolver
 
-        resolver = Resolver(settings.secrets, os.environ, tty=sys.stdin.isatty() and sys.stderr.isatty())
+        if self._resolver is not None:
+            return self._resolver
+        tty = sys.stdin.isatty() and sys.stderr.isatty() and not alone
+        resolver = Resolver(settings.secrets, os.environ, tty=tty, ask=getpass.getpass if tty else None)
+        self._resolver = resolver
         before = self.voice.clean
         self.voice.clean = lambda text: resolver.redactor.clean(before(text))
         return resolver

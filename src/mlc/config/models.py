@@ -42,6 +42,13 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def credential_name(value: str | None) -> str | None:
+    """Return the name of a systemd credential; ValueError in words where it is none."""
+    if value is not None and ("/" in value or value in {".", ".."}):
+        raise ValueError("is no credential name; write the name given to LoadCredentialEncrypted=, without a path")
+    return value
+
+
 class SecretRef(Model):
     """Where one secret is found; exactly one of its keys is set and the secret itself never stands in it."""
 
@@ -78,9 +85,7 @@ class SecretRef(Model):
     @field_validator("systemd")
     @classmethod
     def _credential(cls, value: str | None) -> str | None:
-        if value is not None and ("/" in value or value in {".", ".."}):
-            raise ValueError("is no credential name; write the name given to LoadCredentialEncrypted=, without a path")
-        return value
+        return credential_name(value)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -115,10 +120,61 @@ def _one_or_list(value: tuple[SecretRef, ...]) -> Any:
 SecretRefs = Annotated[tuple[SecretRef, ...], BeforeValidator(_as_list), PlainSerializer(_one_or_list)]
 
 
+class MasterKey(Model):
+    """Where the key of the encrypted file is found; exactly one of its keys is set and the key itself never stands in it."""
+
+    systemd: v.Text | None = None
+    file: v.FilePath | None = None
+    command: v.TextList | None = None
+    prompt: Literal[True] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return systemd, file, command or prompt."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> Any:
+        """Return the name, the path or the words."""
+        return getattr(self, self.kind)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, data: Any) -> Any:
+        if data == "prompt":
+            return {"prompt": True}
+        if isinstance(data, (dict, cls)):
+            return data
+        raise ValueError("must be {systemd: mlc-master}, {file: PATH}, {command: [...]} or prompt; never the key itself")
+
+    @field_validator("systemd")
+    @classmethod
+    def _credential(cls, value: str | None) -> str | None:
+        return credential_name(value)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
+            raise ValueError(
+                "must name exactly one place; write {systemd: mlc-master}, {file: PATH}, {command: [...]} or prompt, "
+                "or leave the key out"
+            )
+        return self
+
+    @model_serializer
+    def _dump(self) -> Any:
+        value = self.value
+        if self.kind == "prompt":
+            return "prompt"
+        return {self.kind: [v.mask(word) for word in value] if self.kind == "command" else v.mask(str(value))}
+
+
 class SecretsConfig(Model):
     """The store for every secret that has no reference."""
 
     store: Literal["keyring", "file", "systemd"] = "keyring"
+    file: v.FilePath | None = None
+    key: MasterKey | None = None
 
 
 class Limits(Model):
