@@ -57,6 +57,27 @@ def test_values_are_read_as_what_they_mean(read, both):
     assert tenant.gocardless.branches == {"CR1": 2}
 
 
+def test_the_encrypted_file_and_its_key(read, minimal):
+    """The file stands beside the state unless it is named; its key is in one of four places, and shown as it was written."""
+    assert read(minimal).secrets.file == read(minimal).state.parent / "secrets.json"
+    assert read(f"state: a/mlc.db\n{minimal}").secrets.file == Path("/etc/mlc/a/secrets.json")
+    assert read(minimal, MLC_STATE="b/mlc.db").secrets.file == Path.cwd() / "b/secrets.json"
+    for written, kind, value in (
+        ("{systemd: mlc-master}", "systemd", "mlc-master"),
+        ("{file: keys/a}", "file", Path("/etc/mlc/keys/a")),
+        ("{command: [pass, show]}", "command", ("pass", "show")),
+        ("prompt", "prompt", True),
+    ):
+        settings = read(f"secrets: {{store: file, file: x.json, key: {written}}}\n{minimal}")
+        assert (settings.secrets.file, settings.secrets.key.kind, settings.secrets.key.value) == (
+            Path("/etc/mlc/x.json"),
+            kind,
+            value,
+        )
+        shown = yaml.safe_dump(redacted_dump(settings)["secrets"]["key"])
+        assert yaml.safe_load(shown) == yaml.safe_load(written.replace("keys/a", "/etc/mlc/keys/a"))
+
+
 def test_an_account_is_found_by_currency():
     """A plain code serves every currency, a map only its own."""
     assert account_for("1361", "EUR") == "1361"

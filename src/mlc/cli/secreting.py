@@ -90,7 +90,7 @@ def _each(options: o.Common, *, resolve: bool) -> None:
                 where = resolver.where(tenant.name, name, reference)  # type: ignore[arg-type]
                 at = resolver.stored_at(tenant.name, name, reference)  # type: ignore[arg-type]
                 last = _state(session, resolver, tenant, name, reference) if resolve else _age(at)
-                note = _note(resolver, reference, where) if resolve else ""
+                note = _note(resolver, reference, where) if last == "yes" else ""
                 notes.add(note)
                 rows.append((tenant.name, name, where, last))
                 if options.json:

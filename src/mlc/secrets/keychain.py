@@ -169,5 +169,5 @@ def _why(error: BaseException) -> str:
     if "Locked" in name:
         return f"locked ({name}) - unlock it in a login session"
     if isinstance(error, ImportError):
-        return "not reachable - the package keyring is not installed"
+        return "not reachable - the package keyring, or the backend chosen for it, is not installed"
     return f"not reachable - {name} (normal under cron and systemd)"

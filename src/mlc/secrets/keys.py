@@ -185,8 +185,8 @@ class KeyFinder:
                 return self._remember(told)
         if others:
             found = ", ".join(f"{key.origin} is {key.name}" for key in others)
-            kind = f"a passphrase, {name}" if stretch is not None else name
-            raise KeyTroubleError(f"cannot open it, sealed with another key ({kind}; {found})")
+            wants = f"{name} of a passphrase" if stretch is not None else name
+            raise KeyTroubleError(f"cannot open it, sealed with another key (it wants {wants}; {found})")
         raise self._nothing(looked)
 
     def first(self) -> Key:

@@ -235,13 +235,14 @@ class Resolver:
         return SecretStoreError("\n".join(lines), hint="`mlc secret check` then tries every secret as a timer will")
 
     def _three_ways(self, tenant: str, name: str, credential: str, trouble: str) -> Sequence[str]:
-        ours = trouble.startswith(self.filed.name)
-        if not ours:
+        if not trouble.startswith(self.filed.name):
             first = f"set  secrets: {{store: file}}  and run  mlc secret set {tenant} {name}"
-        elif "another key" in trouble or "damaged" in trouble or self.vault.path.exists():
+        elif not self.vault.path.exists():
+            first = f"mlc secret key create, then  mlc secret set {tenant} {name}"
+        elif "another key" in trouble or "locked" in trouble:
             first = "give it the key it was sealed with:  secrets: {key: {file: PATH}}, {systemd: NAME} or {command: [...]}"
         else:
-            first = f"mlc secret key create, then  mlc secret set {tenant} {name}"
+            first = "mend it as it says above"
         return (
             "Do one of these once:",
             f"  encrypted file:     {first}",

@@ -234,17 +234,19 @@ class Vault:
         except OSError as error:
             reason = "it is a symbolic link" if error.errno == errno.ELOOP else _why(error)
             raise VaultError(f"refused - {reason}") from None
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
+        try:
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise VaultError("refused - it is no ordinary file")
             if status.st_mode & 0o077:
                 mode = f"{stat.S_IMODE(status.st_mode):04o}"
                 raise VaultError(f"refused - it is open to others (mode {mode}); run: chmod 600 {self.path}")
-            try:
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
                 raw = file.read(_LARGEST + 1)
-            except OSError as error:
-                raise VaultError(f"cannot be read - {_why(error)}") from None
+        except OSError as error:
+            raise VaultError(f"cannot be read - {_why(error)}") from None
+        finally:
+            os.close(descriptor)
         if len(raw) > _LARGEST:
             raise VaultError("damaged - it is far too large")
         return parse(raw)
