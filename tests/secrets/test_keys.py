@@ -157,6 +157,15 @@ def test_the_passphrase_is_stretched_as_it_says(monkeypatch):
             Stretch(b"x" * 16, n).key("a")
 
 
+def test_a_key_that_could_not_be_written_leaves_nothing(tmp_path, monkeypatch):
+    """A full disk leaves no half key in the place of a whole one."""
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        write_key_file(tmp_path / "key")
+    monkeypatch.undo()
+    write_key_file(tmp_path / "key")
+
+
 def test_a_key_hides_itself(tmp_path):
     """No key in a repr, in a pickle, or in what a finder shows of itself."""
     key = write_key_file(tmp_path / "key")

@@ -53,8 +53,9 @@ def set_(tenant: TenantName, name: SecretName, config: o.Config = None, quiet: o
     def work(session: Session) -> None:
         settings = session.settings()
         _known(settings, tenant, name)
-        session.resolver(settings).set_secret(tenant, name, _typed(f"{name} of {tenant}"))
-        session.voice.say(f"stored {name} of {tenant}. Next: mlc secret check, then mlc ping")
+        resolver = session.resolver(settings)
+        resolver.set_secret(tenant, name, _typed(f"{name} of {tenant}"))
+        session.voice.say(f"stored {name} of {tenant} in the {resolver.kept.name}. Next: mlc secret check, then mlc ping")
 
     simple(o.common(config, quiet=quiet), work)
 

@@ -103,14 +103,18 @@ def write_key_file(path: Path) -> Key:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     raw = os.urandom(LENGTH)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o400)
-    with os.fdopen(descriptor, "wb") as file:
-        folder = path.parent.stat()
-        if os.geteuid() == 0 and folder.st_uid != 0:
-            os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
-        file.write(base64.b64encode(raw) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            folder = path.parent.stat()
+            if os.geteuid() == 0 and folder.st_uid != 0:  # root makes it for the user whose folder it is
+                os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
+            file.write(base64.b64encode(raw) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)  # half a key opens nothing and would stand in the way of a whole one
+        raise
     return Key(raw, f"key file {path}")
 
 
