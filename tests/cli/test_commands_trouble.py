@@ -129,7 +129,7 @@ def test_no_keyring(desk: Desk) -> None:
         ("secret", "rm", "acme", "sap.password"),
     ):
         said = desk.mlc(*words, stdin="geheim\n")
-        clear(said, 12, "systemd:", "{command: [", "{env: ACME_SAP_PASSWORD}")
+        clear(said, 12, "encrypted file:", "systemd:", "{command: [")
         assert "geheim" not in said.err
     assert desk.mlc("ping").code == 12
     assert desk.mlc("secret", "list").code == 0

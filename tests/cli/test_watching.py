@@ -186,7 +186,7 @@ def test_a_monitor_that_never_answers(desk: Desk, monkeypatch: pytest.MonkeyPatc
         said = desk.mlc("run")
         over.set()
     assert said.code == 0
-    assert len(paths) == 2
+    assert len(paths) in (1, 2)  # the second may still be on its way when it is given up
     assert said.err.count("no answer within 0.1 seconds") == 1
 
 

@@ -19,8 +19,8 @@ from mlc.config.models import (
     StripeCustomers,
     Tenant,
     Timeout,
-    Watch,
 )
+from mlc.config.references import Watch
 from mlc.core.errors import ConfigError, NoStateError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -67,6 +67,27 @@ def test_values_are_read_as_what_they_mean(read, both):
     assert [(ref.kind, ref.value) for ref in tenant.stripe.webhook_secrets] == [("env", "A"), ("file", Path("/etc/mlc/b"))]
     assert tenant.gocardless.dimensions == {1: "invoice", 2: {"customer_field": "U_Region"}, 3: {"fixed": "HQ"}}
     assert tenant.gocardless.branches == {"CR1": 2}
+
+
+def test_the_encrypted_file_and_its_key(read, minimal):
+    """The file stands beside the state unless it is named; its key is in one of four places, and shown as it was written."""
+    assert read(minimal).secrets.file == read(minimal).state.parent / "secrets.json"
+    assert read(f"state: a/mlc.db\n{minimal}").secrets.file == Path("/etc/mlc/a/secrets.json")
+    assert read(minimal, MLC_STATE="b/mlc.db").secrets.file == Path.cwd() / "b/secrets.json"
+    for written, kind, value in (
+        ("{systemd: mlc-master}", "systemd", "mlc-master"),
+        ("{file: keys/a}", "file", Path("/etc/mlc/keys/a")),
+        ("{command: [pass, show]}", "command", ("pass", "show")),
+        ("prompt", "prompt", True),
+    ):
+        settings = read(f"secrets: {{store: file, file: x.json, key: {written}}}\n{minimal}")
+        assert (settings.secrets.file, settings.secrets.key.kind, settings.secrets.key.value) == (
+            Path("/etc/mlc/x.json"),
+            kind,
+            value,
+        )
+        shown = yaml.safe_dump(redacted_dump(settings)["secrets"]["key"])
+        assert yaml.safe_load(shown) == yaml.safe_load(written.replace("keys/a", "/etc/mlc/keys/a"))
 
 
 def test_an_account_is_found_by_currency():
@@ -234,7 +255,7 @@ def test_the_commented_block_of_the_example_loads(read):
     assert gocardless.dimensions[3] == {"fixed": "HQ"}
 
 
-@pytest.mark.parametrize("secrets", ["keyring", "env", "systemd"])
+@pytest.mark.parametrize("secrets", ["keyring", "file", "env", "systemd"])
 @pytest.mark.parametrize(("stripe", "gocardless"), [(True, False), (False, True), (True, True)])
 def test_what_init_writes_loads(read, secrets, stripe, gocardless):
     """Every combination of answers gives a file that loads and says what was answered."""

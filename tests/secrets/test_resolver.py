@@ -204,7 +204,7 @@ def test_a_command_that_takes_too_long(monkeypatch):
 
 
 def test_an_absent_keyring_is_exit_12_with_three_ways_out(store):
-    """The message says what was tried and offers a unit's credential, a command and a variable."""
+    """The message says what was tried and offers our encrypted file, a unit's credential and a command."""
     with pytest.raises(SecretStoreError) as caught:
         Resolver(store(), {}, tty=False, keychain=broken()).resolve("acme", NAME, None)
     assert caught.value.exit_code == 12
@@ -213,9 +213,9 @@ def test_an_absent_keyring_is_exit_12_with_three_ways_out(store):
         "  OS keyring: not reachable - RuntimeError (normal under cron and systemd)\n"
         "  credentials directory: not set - this run was not started by a unit with LoadCredentialEncrypted=\n"
         "Do one of these once:\n"
-        f"  systemd:            LoadCredentialEncrypted=mlc_acme_{NAME}:/etc/credstore.encrypted/mlc_acme_{NAME}\n"
+        f"  encrypted file:     set  secrets: {{store: file}}  and run  mlc secret set acme {NAME}\n"
+        f"  systemd:            LoadCredentialEncrypted=mlc_acme_{NAME}:/etc/credstore.encrypted/mlc_acme_{NAME}   (see README)\n"
         f"  password manager:   set  {NAME}: {{command: [pass, show, mlc/acme/{NAME}]}}\n"
-        f"  environment:        set  {NAME}: {{env: ACME_STRIPE_SECRET_KEY}}  and give the variable to this run only\n"
         "mlc never stores secrets in plain text."
     )
 

@@ -72,7 +72,7 @@ def init(
     username: Annotated[Text, typer.Option("--username", help="The SAP user mlc logs in as.")] = None,
     start_date: Annotated[Text, typer.Option("--start-date", help="Nothing before this day is pushed or posted (YYYY-MM-DD).")] = None,
     timezone: Annotated[Text, typer.Option("--timezone", help="Time zone of the SAP server.")] = None,
-    secrets: Annotated[Text, typer.Option("--secrets", help="keyring, env or systemd.")] = None,
+    secrets: Annotated[Text, typer.Option("--secrets", help="keyring, file, env or systemd.")] = None,
     clearing_account: Annotated[Text, typer.Option("--clearing-account", help="SAP account of the money that Stripe holds.")] = None,
     fee_account: Annotated[Text, typer.Option("--fee-account", help="SAP account of Stripe's fees.")] = None,
     bank_account: Annotated[Text, typer.Option("--bank-account", help="SAP account where payouts arrive.")] = None,
@@ -94,7 +94,7 @@ def init(
             username=_answer(username, "SAP user", "mlc", "--username"),
             start_date=_answer(start_date, "Nothing before this day counts (YYYY-MM-DD)", None, "--start-date"),
             timezone=_answer(timezone, "Time zone of the SAP server", "Europe/Berlin", "--timezone"),
-            secrets=_answer(secrets, "Where secrets are kept: keyring, env or systemd", "keyring", "--secrets"),  # type: ignore[arg-type]
+            secrets=_answer(secrets, "Where secrets are kept: keyring, file, env or systemd", "keyring", "--secrets"),  # type: ignore[arg-type]
             stripe_accounts={
                 "clearing_account": _answer(
                     clearing_account, "SAP account of the money Stripe holds", "1361", "--clearing-account"
@@ -103,8 +103,8 @@ def init(
                 "bank_account": _answer(bank_account, "SAP account where payouts arrive", "1200", "--bank-account"),
             },
         )
-        if answers.secrets not in ("keyring", "env", "systemd"):
-            raise ConfigError(f"--secrets {answers.secrets} is not known", hint="choose keyring, env or systemd")
+        if answers.secrets not in ("keyring", "file", "env", "systemd"):
+            raise ConfigError(f"--secrets {answers.secrets} is not known", hint="choose keyring, file, env or systemd")
         text = template(answers)
         _load_once(text, path)
         try:

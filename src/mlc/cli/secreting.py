@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlc.cli import options as o
+from mlc.cli import vaulting
 from mlc.cli.session import Session, simple
 from mlc.core.errors import ConfigError, MlcError
 
@@ -56,8 +57,9 @@ def set_(tenant: TenantName, name: SecretName, config: o.Config = None, quiet: o
     def work(session: Session) -> None:
         settings = session.settings()
         _known(settings, tenant, name)
-        session.resolver(settings).set_secret(tenant, name, _typed(f"{name} of {tenant}"))
-        session.voice.say(f"stored {name} of {tenant}. Next: mlc secret check, then mlc ping")
+        resolver = session.resolver(settings)
+        resolver.set_secret(tenant, name, _typed(f"{name} of {tenant}"))
+        session.voice.say(f"stored {name} of {tenant} in the {resolver.kept.name}. Next: mlc secret check, then mlc ping")
 
     simple(o.common(config, quiet=quiet), work)
 
@@ -86,22 +88,46 @@ def check(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = Fals
 def _each(options: o.Common, *, resolve: bool) -> None:
     def work(session: Session) -> None:
         settings = session.settings()
-        resolver = session.resolver(settings)
-        rows = []
+        resolver = session.resolver(settings, alone=resolve)
+        rows, notes = [], set()
         for tenant in session.tenants(settings):
             for name, reference in references(settings, tenant):
                 where = resolver.where(tenant.name, name, reference)  # type: ignore[arg-type]
-                state = _state(session, resolver, tenant, name, reference) if resolve else ""
-                rows.append((tenant.name, name, where, state))
+                at = resolver.stored_at(tenant.name, name, reference)  # type: ignore[arg-type]
+                last = _state(session, resolver, tenant, name, reference) if resolve else _age(at)
+                note = _note(resolver, reference, where) if last == "yes" else ""
+                notes.add(note)
+                rows.append((tenant.name, name, where, last))
                 if options.json:
-                    session.voice.emit(
-                        "secret", tenant=tenant.name, name=name, where=where, **({"state": state} if resolve else {})
-                    )
+                    found = {"state": last, "note": note} if resolve else {"stored_at": at}
+                    session.voice.emit("secret", tenant=tenant.name, name=name, where=where, **found)
         if not options.json:
-            columns = ["tenant", "secret", "looked for in", *(["found"] if resolve else [])]
-            session.voice.table(columns, [row if resolve else row[:3] for row in rows])
+            session.voice.table(["tenant", "secret", "looked for in", "found" if resolve else "stored"], rows)
+        for note in sorted(notes - {""}):
+            session.voice.say(f"note: {note}", "yellow")
 
     simple(options, work)
+
+
+def _age(at: int | None) -> str:
+    import time
+
+    from mlc.cli.render import age
+
+    return "" if at is None else f"{age(time.time() - at)} ago"
+
+
+def _note(resolver: Resolver, reference: object, where: str) -> str:
+    """Return what a person should know of a place that works."""
+    if reference is not None and reference.kind == "env":  # type: ignore[attr-defined]
+        return (
+            "a secret in the environment of a unit is shown to everybody by `systemctl show`; LoadCredentialEncrypted= hides it"
+        )
+    if where.startswith(resolver.keychain.name) and resolver.keychain.needs_login and sys.stderr.isatty():
+        return "the OS keyring works in this login session; a timer has none: `mlc secret move --to file`"
+    if where.startswith(resolver.filed.name) and (pending := resolver.vault.pending()):
+        return f"a rotation was cut off: the key is in {pending}; `mlc secret rotate` finishes it"
+    return ""
 
 
 def _state(session: Session, resolver: Resolver, tenant: Tenant, name: str, reference: object) -> str:
@@ -134,4 +160,5 @@ def rm(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
+    vaulting.add_to(secret_app)
     app.add_typer(secret_app, name="secret")

@@ -45,6 +45,7 @@ class Session:
         self.voice = Voice(as_json=options.json, quiet=options.quiet, verbose=options.verbose, log_format=options.log_format)
         self.reports: list[Report] = []  # of the passes that were begun
         self.codes: list[int] = []
+        self._resolver: Resolver | None = None
 
     def settings(self) -> Settings:
         """Load the configuration. Raises ConfigError, NoStateError."""
@@ -76,11 +77,17 @@ class Session:
                     self.voice.say(text, "yellow")
         return chosen
 
-    def resolver(self, settings: Settings) -> Resolver:
-        """Return what finds secrets."""
+    def resolver(self, settings: Settings, *, alone: bool = False) -> Resolver:
+        """Return what finds secrets, one for the whole command; `alone` as a timer would, with nobody to ask."""
+        import getpass
+
         from mlc.secrets import Resolver
 
-        resolver = Resolver(settings.secrets, os.environ, tty=sys.stdin.isatty() and sys.stderr.isatty())
+        if self._resolver is not None:
+            return self._resolver
+        tty = sys.stdin.isatty() and sys.stderr.isatty() and not alone
+        resolver = Resolver(settings.secrets, os.environ, tty=tty, ask=getpass.getpass if tty else None)
+        self._resolver = resolver
         before = self.voice.clean
         self.voice.clean = lambda text: resolver.redactor.clean(before(text))
         return resolver

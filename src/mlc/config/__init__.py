@@ -8,15 +8,14 @@ from mlc.config.models import (
     Limits,
     RateLimit,
     Sap,
-    SecretRef,
     SecretsConfig,
     Settings,
     Stripe,
     Tenant,
     Timeout,
-    Watch,
     redacted_dump,
 )
+from mlc.config.references import SecretRef, Watch
 from mlc.config.rules import unsupported
 from mlc.config.values import Account, account_for, is_loopback, ping_address
 

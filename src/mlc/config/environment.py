@@ -8,7 +8,8 @@ from typing import Any
 
 from mlc.config import schema
 from mlc.config.document import Loc
-from mlc.config.models import SecretRef, Settings
+from mlc.config.models import Settings
+from mlc.config.references import SecretRef
 from mlc.config.values import FromEnvironment, looks_secret, suggest
 
 PREFIX = "MLC_"

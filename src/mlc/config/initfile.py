@@ -36,7 +36,7 @@ class InitAnswers:
     tenant: str = "acme"
     timezone: str = "Europe/Berlin"
     state: str | None = None
-    secrets: Literal["keyring", "env", "systemd"] = "keyring"
+    secrets: Literal["keyring", "file", "env", "systemd"] = "keyring"
     ca_bundle: str | None = None
     verify_tls: bool = True
     stripe: bool = True
@@ -77,7 +77,8 @@ def _secret(answers: InitAnswers, key: str, name: str) -> str:
         return f"      {key}: {{env: {variable}}}\n"
     if answers.secrets == "systemd":
         return f"      # {key}: left out = credential mlc_{answers.tenant}_{name} (LoadCredentialEncrypted=)\n"
-    return f"      # {key}: left out = OS keyring; mlc secret set {answers.tenant} {name}\n"
+    place = "encrypted file" if answers.secrets == "file" else "OS keyring"
+    return f"      # {key}: left out = {place}; mlc secret set {answers.tenant} {name}\n"
 
 
 def _webhook(answers: InitAnswers, name: str) -> str:
@@ -98,7 +99,7 @@ def _accounts(given: dict[str, str], known: dict[str, str], samples: dict[str, s
 
 def _head(answers: InitAnswers) -> str:
     state = f"state: {_quoted(answers.state)}" if answers.state else "# state: ~/.local/state/mlc/mlc.db"
-    store = "systemd" if answers.secrets == "systemd" else "keyring"
+    store = answers.secrets if answers.secrets in {"systemd", "file"} else "keyring"
     return f"""\
 # Configuration of mlc. Check it with `mlc config check`; single values can be overridden by MLC_... variables.
 {state}  # one SQLite file: state, audit, cursors

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from mlc.config import document, environment, rules, schema
 from mlc.config.document import Document, Loc, Problem
-from mlc.config.models import GOCARDLESS_HOSTS, SecretRef, Settings
+from mlc.config.models import GOCARDLESS_HOSTS, Settings
+from mlc.config.references import SecretRef
 from mlc.config.values import looks_secret, mask, suggest
 from mlc.core.errors import ConfigError, NoStateError
 
@@ -110,9 +111,12 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def _complete(data: dict[str, Any], home: Path) -> None:
-    """Fill in the two defaults that depend on something outside of their own block."""
+    """Fill in the three defaults that depend on something outside of their own block."""
     if "state" not in data:
         data["state"] = str(home / ".local/state/mlc/mlc.db")
+    state, block = data["state"], data.setdefault("secrets", {})
+    if isinstance(state, str) and isinstance(block, dict) and block.get("file") is None:
+        block["file"] = type(state)(str(Path(state).parent / "secrets.json"))
     tenants = data.get("tenants")
     for tenant in tenants.values() if isinstance(tenants, dict) else ():
         block = tenant.get("gocardless") if isinstance(tenant, dict) else None

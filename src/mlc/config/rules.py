@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import SplitResult
 
 from mlc.config.document import Loc, Problem
-from mlc.config.models import GOCARDLESS_HOSTS, NO_LITERALS, STRIPE_HOST, Settings
+from mlc.config.models import GOCARDLESS_HOSTS, STRIPE_HOST, Settings
+from mlc.config.references import NO_LITERALS
 from mlc.config.values import is_loopback, looks_secret, split_url
 from mlc.core.errors import ConfigError
 
-_STORE = "the encrypted file store comes with a later version; set store: keyring or store: systemd"
 _CLAIM = "the claim table comes with a later version; set claim: false"
 _LATER: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (("sap", "claim"), ("true", "yes", "on", "1", "y", "t"), _CLAIM),
@@ -68,8 +68,6 @@ def _tenants(data: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _later(data: Any) -> Iterator[Problem]:
-    if _dig(data, "secrets", "store") == "file":
-        yield Problem(("secrets", "store"), _STORE)
     for name, tenant in _tenants(data):
         for path, values, text in _LATER:
             if str(_dig(tenant, *path)).lower() in values:

@@ -17,6 +17,8 @@ _ALLOWED = (
     "keyring.backends.macOS",
     "keyring.backends.Windows",
 )
+_OURS = "mlc.secrets.filekeyring"
+_SESSION_ONLY = ("keyring.backends.SecretService", "keyring.backends.kwallet", "keyring.backends.libsecret")
 _CHAINER = "keyring.backends.chainer"
 
 
@@ -52,6 +54,10 @@ def choose(found: Any) -> Any:
 
 
 def _allowed(backend: Any) -> bool:
+    if type(backend).__module__ == _OURS:
+        from mlc.secrets.filekeyring import FileKeyring
+
+        return type(backend) is FileKeyring
     return type(backend).__module__.startswith(_ALLOWED) and "plaintext" not in type(backend).__name__.lower()
 
 
@@ -59,9 +65,23 @@ class Keychain:
     """Gets, sets and deletes in the OS keyring; whatever goes wrong is a KeychainUnusableError, and never a long wait."""
 
     def __init__(
-        self, *, tty: bool, backend: Any = None, find: Callable[[], Any] = find_backend, limit: float | None = None
+        self,
+        *,
+        tty: bool,
+        backend: Any = None,
+        find: Callable[[], Any] = find_backend,
+        limit: float | None = None,
+        name: str = "OS keyring",
+        own: bool = False,
+        there: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Take a backend as it is (tests), or find one at first use; `limit` is in seconds per call."""
+        """Take a backend as it is (tests), or find one at first use; `limit` is in seconds per call.
+
+        `own` is our encrypted file: nothing in it can hang but a person at a prompt, so it is used in the caller's thread.
+        """
+        self.name = name
+        self.exists = there  # whether there is a store to look into: a file may still have to be made
+        self._own = own
         self.limit = limit if limit is not None else LIMIT_WITH_TERMINAL if tty else LIMIT_WITHOUT_TERMINAL
         self._backend = backend
         self._find = find
@@ -71,6 +91,11 @@ class Keychain:
         """Return the same keyring with the short limit, for what is not worth waiting for."""
         limit = min(self.limit, LIMIT_WITHOUT_TERMINAL)
         return Keychain(tty=False, backend=self._backend, find=self._find, limit=limit)
+
+    @property
+    def needs_login(self) -> bool:
+        """Tell whether the backend that was used lives in a login session only, which timers do not have."""
+        return type(self._backend).__module__.startswith(_SESSION_ONLY)
 
     def get(self, service: str, user: str) -> str | None:
         """Return a value, None where the keyring works and has none."""
@@ -102,6 +127,11 @@ class Keychain:
         """Do one piece of work in a thread that may be left behind: a locked keyring can block for ever."""
         if self._broken is not None:
             raise KeychainUnusableError(self._broken)
+        if self._own:
+            try:
+                return work(self._chosen())
+            except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a value
+                raise KeychainUnusableError(_why(error)) from None
         done: list[T] = []
         failed: list[BaseException] = []
 
@@ -139,5 +169,5 @@ def _why(error: BaseException) -> str:
     if "Locked" in name:
         return f"locked ({name}) - unlock it in a login session"
     if isinstance(error, ImportError):
-        return "not reachable - the package keyring is not installed"
+        return "not reachable - the package keyring, or the backend chosen for it, is not installed"
     return f"not reachable - {name} (normal under cron and systemd)"

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from mlc.core.errors import ConfigError, CredentialError, SecretStoreError
 from mlc.secrets import places
 from mlc.secrets.keychain import Keychain, KeychainUnusableError
+from mlc.secrets.keys import Ask, KeyFinder
 from mlc.secrets.secret import Redactor, Secret
 from mlc.secrets.session import SessionStore
+from mlc.secrets.vault import Vault
 
 NAMES = (
     "sap.password", "sap.webhook_secret", "stripe.secret_key", "stripe.webhook_secret", "gocardless.access_token",
@@ -35,7 +37,7 @@ class StoreChoice(Protocol):
 
     @property
     def store(self) -> str:
-        """Return keyring or systemd."""
+        """Return keyring, file or systemd."""
 
 
 def service_of(tenant: str) -> str:
@@ -61,10 +63,20 @@ class Resolver:
         run_command: places.RunCommand = places.run_command,
         redactor: Redactor | None = None,
         keychain: Keychain | None = None,
+        ask: Ask | None = None,
     ) -> None:
-        """Take the `secrets` block and the environment; every secret found is also told to `redactor`."""
+        """Take the `secrets` block and the environment; every secret found is also told to `redactor`.
+
+        `ask` asks a person for the passphrase of the encrypted file, None where nobody is there.
+        """
         self.store = settings_secrets.store
         self.keychain = keychain or Keychain(tty=tty, backend=keyring_backend)
+        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+        finder = KeyFinder(getattr(settings_secrets, "key", None), environ, home=home, run=run_command, ask=ask)
+        path = getattr(settings_secrets, "file", None)
+        self.vault = Vault(path or home / ".local/state/mlc/secrets.json", finder)
+        self.filed = _own(self.vault)
+        self.kept = self.filed if self.store == "file" else self.keychain
         self.redactor = redactor or Redactor()
         self._environ = environ
         self._run = run_command
@@ -87,7 +99,8 @@ class Resolver:
         except ValueError as error:
             raise self._missing(tenant, name, reference, f"{origin}: {error}") from None
         except KeychainUnusableError as error:
-            raise self._no_store(tenant, name, f"OS keyring: {error}") from None
+            keychain = self.keychain if reference is not None else self.kept
+            raise self._no_store(tenant, name, f"{keychain.name}: {error}") from None
         except places.NoPlaceError as error:
             raise self._no_store(tenant, name, str(error)) from None
         self.redactor.add(secret)
@@ -99,14 +112,14 @@ class Resolver:
             credential = credential_of(tenant, name)
             if self._has_credential(credential) or self.store == "systemd":
                 return f"credential {credential} in $CREDENTIALS_DIRECTORY"
-            return f'OS keyring, service "{service_of(tenant)}", user "{name}"'
+            return _named(self.kept, tenant, name)
         kind, value = reference.kind, reference.value
         return {
             "env": f"environment variable {value}",
             "file": f"file {value}",
             "systemd": f"credential {value} in $CREDENTIALS_DIRECTORY",
             "command": f"command {value[0] if kind == 'command' else value}",
-            "keyring": f'OS keyring, service "{service_of(tenant)}", user "{value}"',
+            "keyring": _named(self.keychain, tenant, value),
         }[kind]
 
     def set_secret(self, tenant: str, name: str, value: str) -> None:
@@ -123,17 +136,17 @@ class Resolver:
             raise ConfigError(f'the secret {name} of tenant "{tenant}" {error}', hint="give a value of one line") from None
         self.redactor.add(secret)
         try:
-            self.keychain.set(service_of(tenant), name, value)
+            self.kept.set(service_of(tenant), name, value)
         except KeychainUnusableError as error:
-            raise self._no_store(tenant, name, f"OS keyring: {error}") from None
+            raise self._no_store(tenant, name, f"{self.kept.name}: {error}") from None
 
     def remove(self, tenant: str, name: str) -> bool:
         """Take a secret out of the configured store; tell whether it was there."""
         self._writable(tenant, name)
         try:
-            return self.keychain.delete(service_of(tenant), name)
+            return self.kept.delete(service_of(tenant), name)
         except KeychainUnusableError as error:
-            raise self._no_store(tenant, name, f"OS keyring: {error}") from None
+            raise self._no_store(tenant, name, f"{self.kept.name}: {error}") from None
 
     def exists(self, tenant: str, name: str) -> bool:
         """Tell whether the configured store (or the credentials directory) has a secret."""
@@ -142,13 +155,26 @@ class Resolver:
         if self.store == "systemd":
             return False
         try:
-            return self.keychain.get(service_of(tenant), name) is not None
+            return self.kept.get(service_of(tenant), name) is not None
         except KeychainUnusableError as error:
-            raise self._no_store(tenant, name, f"OS keyring: {error}") from None
+            raise self._no_store(tenant, name, f"{self.kept.name}: {error}") from None
 
     def session_store(self) -> SessionStore:
-        """Return the place for short-lived session tokens; one that keeps nothing where the keyring is not the store."""
+        """Return the place for short-lived session tokens: the store secrets are kept in, or none."""
+        if self.store == "file":  # nobody is asked for a session's sake, and a file that was lost is not made anew by one
+            return SessionStore(_own(self.vault.silent()), self.redactor)
         return SessionStore(self.keychain.hurried() if self.store == "keyring" else None, self.redactor)
+
+    def stored_at(self, tenant: str, name: str, reference: Reference | None) -> int | None:
+        """Return when a secret was put where it is looked for (seconds), None where that is not known; no key is needed."""
+        try:
+            if reference is not None:
+                return int(Path(reference.value).stat().st_mtime) if reference.kind == "file" else None
+            if self.store != "file" or self._has_credential(credential_of(tenant, name)):
+                return None
+            return self.vault.stored().get((service_of(tenant), name))
+        except (OSError, KeychainUnusableError):
+            return None
 
     def _has_credential(self, credential: str) -> bool:
         try:
@@ -166,23 +192,22 @@ class Resolver:
             return places.from_credentials(value, self._credentials)
         if kind == "command":
             return places.from_command(value, self._environ, self._run)
-        return self._from_keyring(tenant, value)
+        return self._from_keyring(self.keychain, tenant, value)
 
     def _stored(self, tenant: str, name: str) -> str:
         credential = credential_of(tenant, name)
         if self.store == "systemd" or self._has_credential(credential):
             return places.from_credentials(credential, self._credentials)
-        return self._from_keyring(tenant, name)
+        return self._from_keyring(self.kept, tenant, name)
 
-    def _from_keyring(self, tenant: str, user: str) -> str:
-        service = service_of(tenant)
-        value = self.keychain.get(service, user)
+    def _from_keyring(self, keychain: Keychain, tenant: str, user: str) -> str:
+        value = keychain.get(service_of(tenant), user)
         if value is None:
-            raise places.NotThereError(f'OS keyring, service "{service}", user "{user}": there is none')
+            raise places.NotThereError(f"{_named(keychain, tenant, user)}: there is none")
         return value
 
     def _writable(self, tenant: str, name: str) -> None:
-        if self.store != "keyring":
+        if self.store == "systemd":
             credential = credential_of(tenant, name)
             raise ConfigError(
                 f'mlc does not write secrets into the store "{self.store}"',
@@ -193,9 +218,9 @@ class Resolver:
         lines = [f'tenant "{tenant}": no usable secret {name}', f"  looked for: {looked}"]
         if reference is None and self._credentials is None:
             lines.append("  credentials directory: not set")
-        elif reference is None and self.store == "keyring":
+        elif reference is None and self.store != "systemd":
             lines.append(f"  credentials directory: no {credential_of(tenant, name)}")
-        in_keyring = reference.kind == "keyring" if reference is not None else self.store == "keyring"
+        in_keyring = reference.kind == "keyring" if reference is not None else self.store != "systemd"
         user = reference.value if reference is not None else name
         hint = f"`mlc secret set {tenant} {user}`" if in_keyring else "put it there, then try `mlc secret check`"
         return CredentialError("\n".join(lines), hint=hint)
@@ -206,16 +231,37 @@ class Resolver:
         if not trouble.startswith("credentials directory"):
             absent = "not set - this run was not started by a unit with LoadCredentialEncrypted="
             lines.append(f"  credentials directory: {f'no {credential}' if self._credentials else absent}")
-        lines += _three_ways(tenant, name, credential)
+        lines += self._three_ways(tenant, name, credential, trouble)
         return SecretStoreError("\n".join(lines), hint="`mlc secret check` then tries every secret as a timer will")
 
+    def _three_ways(self, tenant: str, name: str, credential: str, trouble: str) -> Sequence[str]:
+        if not trouble.startswith(self.filed.name):
+            first = f"set  secrets: {{store: file}}  and run  mlc secret set {tenant} {name}"
+        elif not self.vault.path.exists():
+            first = f"mlc secret key create, then  mlc secret set {tenant} {name}"
+        elif "another key" in trouble or "locked" in trouble:
+            first = "give it the key it was sealed with:  secrets: {key: {file: PATH}}, {systemd: NAME} or {command: [...]}"
+        else:
+            first = "mend it as it says above"
+        return (
+            "Do one of these once:",
+            f"  encrypted file:     {first}",
+            f"  systemd:            LoadCredentialEncrypted={credential}:/etc/credstore.encrypted/{credential}   (see README)",
+            f"  password manager:   set  {name}: {{command: [pass, show, mlc/{tenant}/{name}]}}",
+            "mlc never stores secrets in plain text.",
+        )
 
-def _three_ways(tenant: str, name: str, credential: str) -> Sequence[str]:
-    variable = "".join(letter if letter.isalnum() else "_" for letter in f"{tenant}_{name}").upper()
-    return (
-        "Do one of these once:",
-        f"  systemd:            LoadCredentialEncrypted={credential}:/etc/credstore.encrypted/{credential}",
-        f"  password manager:   set  {name}: {{command: [pass, show, mlc/{tenant}/{name}]}}",
-        f"  environment:        set  {name}: {{env: {variable}}}  and give the variable to this run only",
-        "mlc never stores secrets in plain text.",
-    )
+
+def _own(vault: Vault) -> Keychain:
+    """Return the encrypted file as the one backend of a keychain of its own."""
+
+    def find() -> Any:
+        from mlc.secrets.filekeyring import FileKeyring
+
+        return FileKeyring(vault)
+
+    return Keychain(tty=False, find=find, name=f"encrypted file {vault.path}", own=True, there=vault.path.exists)
+
+
+def _named(keychain: Keychain, tenant: str, user: str) -> str:
+    return f'{keychain.name}, service "{service_of(tenant)}", user "{user}"'

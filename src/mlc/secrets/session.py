@@ -1,4 +1,4 @@
-"""Keeps short-lived session tokens between runs in the OS keyring, or not at all."""
+"""Keeps short-lived session tokens between runs in the store of the secrets (keyring, encrypted file), or not at all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SessionStore:
 
     def put(self, key: str, value: str) -> None:
         """Keep a short text under a key where the keyring is usable."""
-        if self._keychain is None or not 0 < len(value) <= _LONGEST:
+        if self._keychain is None or not 0 < len(value) <= _LONGEST or not self._keychain.exists():
             return
         self._redactor.add(value)
         try:
