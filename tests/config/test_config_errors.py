@@ -94,6 +94,15 @@ TENANT = [
     ("calendar: {run: }", "calendar.run: must be text"),
     ("start-date: 2026-11-01", 'start-date: is no known key; did you mean "start_date"?'),
     ("name: acme", "name: is no known key"),
+    ("calendar: {run: dayly}", 'calendar.run: "dayly" has "dayly", which is no weekday or shorthand; did you mean "daily"?'),
+    ("calendar: {run: '*:*/5'}", 'calendar.run: "*:*/5" has "*/5" as the minute; a step begins at a number: write 0/5'),
+    ("calendar: {run: [daily, 'Mon 25:00']}", 'calendar.run: "Mon 25:00" has "25" as the hour; hours go from 0 to 23'),
+    ("calendar: {run: []}", "calendar.run: must be a list with at least one entry"),
+    (
+        "calendar: {run: 'daily Europe/Berln'}",
+        'calendar.run: "daily Europe/Berln" is no known time zone; did you mean "Europe/Berlin"',
+    ),
+    ("calendar: {run: first working monday}", 'calendar.run: "first working monday" is no working day of the month; write'),
     ("calendar: {run: 7:30}", "calendar.run: YAML reads this as another number"),
 ]
 

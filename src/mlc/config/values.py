@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo
 
+from mlc.core import calendars
+
 Account = str | dict[str, str]
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _SECRET = re.compile(r"\b(?:(?:sk|rk|pk)_(?:live|test)_|whsec_)[A-Za-z0-9]|\b(?:live|sandbox)_[A-Za-z0-9_-]{30,}")
@@ -214,6 +216,22 @@ def _list_of_text(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _calendar(value: Any) -> str | tuple[str, ...]:
+    texts = _list_of_text(value) if isinstance(value, (list, tuple)) else (_text(value),)
+    for text in texts:
+        try:
+            rules = calendars.read(text)
+            for zone in {rule.zone for rule in rules if rule.zone}:
+                _zone(zone)
+        except ValueError as error:
+            raise ValueError(f'"{text}" {error}') from None
+    return texts if isinstance(value, (list, tuple)) else texts[0]
+
+
+def _as_written(value: str | tuple[str, ...]) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
+
+
 def _dimension(value: Any) -> Any:
     if value == "invoice":
         return value
@@ -237,4 +255,5 @@ SapUrl = Annotated[Text, AfterValidator(_sap_url)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 UserField = Annotated[Text, AfterValidator(_marker_field)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_list_of_text)]
+Calendar = Annotated[str | tuple[str, ...], PlainValidator(_calendar), PlainSerializer(_as_written)]
 Dimension = Annotated[Literal["invoice"] | dict[Literal["customer_field", "fixed"], str], PlainValidator(_dimension)]
