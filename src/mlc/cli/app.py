@@ -39,11 +39,12 @@ def _register() -> None:
         receiving,
         reporting,
         sandboxing,
+        scheduling,
         secreting,
     )
 
     rooms = (
-        playing, sandboxing, configuring, secreting, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
+        playing, sandboxing, configuring, secreting, scheduling, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
         auditing,
     )  # fmt: skip
     for room in rooms:
