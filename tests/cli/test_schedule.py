@@ -201,6 +201,16 @@ def test_a_foreign_file_is_never_touched(desk: Desk, kind: str) -> None:
     assert kind != "file" or foreign.read_text() == "[Timer]\n"
 
 
+def test_a_calendar_without_passes(desk: Desk) -> None:
+    """An empty calendar gives no units, and says so instead of a command that would fail."""
+    said = desk.tenants(tenant(calendar="{}"), top="state: /var/lib/mlc/../other/mlc.db\n").write()
+    assert (said.code, said.out, "name no pass" in said.err) == (0, "", True)
+    assert (
+        "ReadWritePaths=/var/lib/other\n"
+        in desk.tenants(tenant(), top="state: /var/lib/mlc/../other/mlc.db\n").mlc("systemd").out
+    )
+
+
 def test_an_alert_of_ones_own_is_kept(desk: Desk) -> None:
     """Whoever takes the first line out of the alert has made it theirs."""
     (desk.units / "mlc-alert@.service").write_text("[Service]\nExecStart=/bin/mine\n")

@@ -95,7 +95,7 @@ def next_(
             if json:
                 session.voice.emit(
                     "schedule", tenant=one.tenant.name, **{"pass": one.name}, timezone=one.tenant.timezone,
-                    calendar=[rule.text for rule in one.rules], next=[moment.isoformat() for moment in found],
+                    calendar=[rule.in_zone(one.tenant.timezone) for rule in one.rules], next=[moment.isoformat() for moment in found],
                 )  # fmt: skip
             shown = [moment.strftime("%a %Y-%m-%d %H:%M:%S %z") for moment in found] or ["never again"]
             rows += [(f"{one.tenant.name} {one.name}", moment) for moment in shown]
@@ -124,6 +124,8 @@ def _command(given: str | None) -> str:
 
 def _source(settings: Settings) -> Path:
     assert settings.source is not None
+    if not str(settings.source).isprintable():
+        raise ConfigError("the configuration's path has a control character in it", hint="give the file another name")
     return settings.source.absolute()
 
 
@@ -186,6 +188,9 @@ def _write(session: Session, directory: Path, wanted: dict[str, str], every: set
         raise ConfigError(
             f"{error.filename or directory} cannot be written: {error.strerror}", hint="choose a folder you may write to"
         ) from error
+    if not wanted:
+        session.voice.say("the calendars name no pass: there is nothing to start")
+        return
     timers = " ".join(shlex.quote(name) for name in wanted if name.endswith(".timer"))
     session.voice.out(f"systemctl daemon-reload\nsystemctl enable --now {timers}\nsystemctl list-timers 'mlc-*'")
 
@@ -235,4 +240,4 @@ def _unwanted(session: Session, directory: Path, every: set[str]) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.add_typer(schedule_app, name="schedule")
+    app.add_typer(schedule_app, name="schedule", short_help="Calendars as systemd units or crontab lines.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import string
 from collections.abc import Iterator
@@ -129,7 +130,7 @@ def units(settings: Settings, tenants: list[Tenant], machine: Machine) -> dict[s
 def service(settings: Settings, one: Due, machine: Machine) -> str:
     """Return the service that runs one pass of one tenant once."""
     write = math.ceil(one.tenant.sap.timeout.write)
-    at_home = any(path.is_relative_to(home) for path in _paths(settings, one, machine) for home in _HOMES)
+    at_home = any(_plain(path).is_relative_to(home) for path in _paths(settings, one, machine) for home in _HOMES)
     return (
         f"{MARK}: {one.name} of tenant {one.tenant.name}. Print it anew after a change of the configuration.\n"
         f"[Unit]\nDescription=mlc: {one.name} of {one.tenant.name}\n"
@@ -176,7 +177,12 @@ def _paths(settings: Settings, one: Due, machine: Machine) -> Iterator[Path]:
             yield reference.value
 
 
+def _plain(path: Path) -> Path:
+    return Path(os.path.normpath(path))
+
+
 def _state(path: Path) -> str:
+    path = _plain(path)
     if path.is_relative_to(STATE_ROOT):
         return "StateDirectory=mlc\nStateDirectoryMode=0700\n"
     return (

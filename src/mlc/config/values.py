@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from mlc.core import calendars
 
@@ -217,15 +218,19 @@ def _list_of_text(value: Any) -> tuple[str, ...]:
 
 
 def _calendar(value: Any) -> str | tuple[str, ...]:
-    texts = _list_of_text(value) if isinstance(value, (list, tuple)) else (_text(value),)
-    for text in texts:
+    several = isinstance(value, (list, tuple))
+    texts = _list_of_text(value) if several else (_text(value),)
+    for index, text in enumerate(texts):
         try:
             rules = calendars.read(text)
             for zone in {rule.zone for rule in rules if rule.zone}:
                 _zone(zone)
         except ValueError as error:
-            raise ValueError(f'"{text}" {error}') from None
-    return texts if isinstance(value, (list, tuple)) else texts[0]
+            words = f'"{text}" {error}'
+            if not several:
+                raise ValueError(words) from None
+            raise PydanticCustomError("list_entry", "{words}", {"words": words, "index": index}) from None
+    return texts if several else texts[0]
 
 
 def _as_written(value: str | tuple[str, ...]) -> str | list[str]:
