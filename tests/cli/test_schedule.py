@@ -232,6 +232,17 @@ def test_a_folder_that_is_not_there_and_names_that_are_none(desk: Desk) -> None:
         assert (said.code, "next: " in said.err) == (2, True), words
 
 
+def test_every_printed_command_is_one_that_mlc_knows(desk: Desk) -> None:
+    """What a timer starts is understood: the options are those of the pass, and only the configuration is missing here."""
+    names = ("post-payments", "reconcile-payouts", "sync-customers", "push-invoices", "run", "compare")
+    desk.tenants(tenant(calendar=f"{{{', '.join(f'{name}: daily' for name in names)}}}", stripe=', bank_account: "1200"'))
+    printed = re.findall(r"^ExecStart=/usr/local/bin/mlc (.*)", desk.mlc("systemd").out, re.MULTILINE)
+    assert [line.split()[0] for line in printed] == list(names)
+    for line in printed:
+        done = CliRunner().invoke(app, line.replace("/etc/mlc/config.yaml", "/nowhere.yaml").split())
+        assert (done.exit_code, "/nowhere.yaml" in done.stderr) == (10, True), done.stderr
+
+
 def test_crontab(desk: Desk) -> None:
     """The same passes as crontab lines: weekdays beside days by a guard of plain sh, % escaped."""
     calendar = (
