@@ -96,6 +96,15 @@ TENANT = [
     ("calendar: {run: }", "calendar.run: must be text"),
     ("start-date: 2026-11-01", 'start-date: is no known key; did you mean "start_date"?'),
     ("name: acme", "name: is no known key"),
+    ("calendar: {run: dayly}", 'calendar.run: "dayly" has "dayly", which is no weekday or shorthand; did you mean "daily"?'),
+    ("calendar: {run: '*:*/5'}", 'calendar.run: "*:*/5" has "*/5" as the minute; a step begins at a number: write 0/5'),
+    ("calendar: {run: [daily, 'Mon 25:00']}", 'calendar.run.1: "Mon 25:00" has "25" as the hour; hours go from 0 to 23'),
+    ("calendar: {run: []}", "calendar.run: must be a list with at least one entry"),
+    (
+        "calendar: {run: 'daily Europe/Berln'}",
+        'calendar.run: "daily Europe/Berln" is no known time zone; did you mean "Europe/Berlin"',
+    ),
+    ("calendar: {run: first working monday}", 'calendar.run: "first working monday" is no working day of the month; write'),
     ("calendar: {run: 7:30}", "calendar.run: YAML reads this as another number"),
 ]
 
@@ -107,6 +116,14 @@ def test_a_wrong_value_of_a_tenant(read, minimal, line, expected):
     assert len(found) == 1
     assert found[0].startswith(f"{PATH}:3:")
     assert f": tenants.acme.{expected}" in found[0]
+
+
+def test_a_wrong_entry_of_a_calendar_is_named_by_its_own_line(read, minimal):
+    """In a list of expressions the wrong one is told with its line and column."""
+    found = lines_of(read, minimal + "    calendar:\n      run:\n        - daily\n        - dayly\n")
+    assert found == [
+        f'{PATH}:15:11: tenants.acme.calendar.run.1: "dayly" has "dayly", which is no weekday or shorthand; did you mean "daily"?'
+    ]
 
 
 @pytest.mark.parametrize("day", ["2026-11-31", "1761955200", "01.11.2026", "2026-11-01T10:00:00", "yes"])

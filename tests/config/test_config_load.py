@@ -306,3 +306,12 @@ tenants:
     assert parse(text, Path("c.yaml"), {"MLC_FOO": "1"}).tenants
     with pytest.raises(ConfigError, match="MLC_STAT"):
         parse(text, Path("c.yaml"), {"MLC_STAT": "/var/x.db"})
+
+
+def test_a_calendar_takes_one_expression_or_several(read, minimal):
+    """A pass is due by one expression or a list of them, and both are shown as they were written."""
+    text = minimal + "    calendar: {run: [first working day 06:00, '*:0/15'], compare: daily}\n"
+    settings = read(text)
+    assert settings.tenants["acme"].calendar == {"run": ("first working day 06:00", "*:0/15"), "compare": "daily"}
+    shown = redacted_dump(settings)["tenants"]["acme"]["calendar"]
+    assert shown == {"run": ["first working day 06:00", "*:0/15"], "compare": "daily"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from published import SAP, STRIPE, SapEar, StripeEar
 
 from harness import Company
+from published import SAP, STRIPE, SapEar, StripeEar
 
 pytestmark = pytest.mark.skipif(
     not (SAP.exists() and STRIPE.exists()), reason="the published shapes are not beside the repository"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from published import SAP, SapEar, StripeEar
 from story import told
 
 from harness import Company
 from mlc.sandbox.kit import Request, Response
 from mlc.sandbox.sap import SapSwitches
+from published import SAP, SapEar, StripeEar
 
 pytestmark = pytest.mark.skipif(not SAP.exists(), reason="the published metadata is not beside the repository")
 

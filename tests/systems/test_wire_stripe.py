@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from published import STRIPE, SapEar, StripeEar
 from story import told
+
+from published import STRIPE, SapEar, StripeEar
 
 pytestmark = pytest.mark.skipif(not STRIPE.exists(), reason="the published shapes are not beside the repository")
 EXPECTED = {

@@ -41,12 +41,13 @@ def _register() -> None:
         receiving,
         reporting,
         sandboxing,
+        scheduling,
         secreting,
     )
 
     rooms = (
-        playing, sandboxing, configuring, secreting, explaining, pinging, looking, comparing, reporting, passes, receiving, holding,
-        auditing, caring, helping,
+        playing, sandboxing, configuring, secreting, scheduling, explaining, pinging, looking, comparing, reporting, passes, receiving,
+        holding, auditing, caring, helping,
     )  # fmt: skip
     for room in rooms:
         room.register(app)

@@ -136,6 +136,8 @@ def _translated(error: ValidationError) -> Iterator[Problem]:
         loc = tuple(part for part in detail["loc"] if part != "[key]")
         if detail["type"] == "extra_forbidden" and schema.at(loc[:-1]) is SecretRef:
             yield Problem(loc[:-1], f"has a key that is none of {', '.join(SecretRef.model_fields)}; write one of these")
+        elif detail["type"] == "list_entry":  # one entry of a list that is read as a whole
+            yield Problem((*loc, detail["ctx"]["index"]), detail["ctx"]["words"])
         else:
             yield Problem(loc, _words(detail, loc))
 

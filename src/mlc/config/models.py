@@ -201,7 +201,7 @@ class GoCardless(Deliverer):
         return value
 
 
-def _default_calendar() -> dict[PassName, str]:
+def _default_calendar() -> dict[PassName, str | tuple[str, ...]]:
     return {"push-invoices": "*:0/15", "post-payments": "*:0/5", "reconcile-payouts": "Mon..Fri 07:30"}
 
 
@@ -218,7 +218,7 @@ class Tenant(Model):
     stripe: Stripe | None = None
     gocardless: GoCardless | None = None
     watch: Watch | None = None
-    calendar: dict[PassName, v.Text] = Field(default_factory=_default_calendar)
+    calendar: dict[PassName, v.Calendar] = Field(default_factory=_default_calendar)
     _name: str = PrivateAttr(default="")
 
     @property

@@ -14,6 +14,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from mlc.core import calendars
 
 Account = str | dict[str, str]
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -229,6 +232,26 @@ def _list_of_text(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _calendar(value: Any) -> str | tuple[str, ...]:
+    several = isinstance(value, (list, tuple))
+    texts = _list_of_text(value) if several else (_text(value),)
+    for index, text in enumerate(texts):
+        try:
+            rules = calendars.read(text)
+            for zone in {rule.zone for rule in rules if rule.zone}:
+                _zone(zone)
+        except ValueError as error:
+            words = f'"{text}" {error}'
+            if not several:
+                raise ValueError(words) from None
+            raise PydanticCustomError("list_entry", "{words}", {"words": words, "index": index}) from None
+    return texts if several else texts[0]
+
+
+def _as_written(value: str | tuple[str, ...]) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
+
+
 def _dimension(value: Any) -> Any:
     if value == "invoice":
         return value
@@ -260,6 +283,12 @@ SapUrl = Annotated[Text, AfterValidator(_sap_url)]
 TenantName = Annotated[str, AfterValidator(_tenant_name)]
 UserField = Annotated[Text, AfterValidator(_marker_field)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_list_of_text)]
+Calendar = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_calendar),
+    PlainSerializer(_as_written),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
 Dimension = Annotated[
     Literal["invoice"] | dict[Literal["customer_field", "fixed"], str], PlainValidator(_dimension),
     WithJsonSchema({"anyOf": [{"const": "invoice"}, {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
