@@ -66,3 +66,25 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     assert code == 0
     assert out.startswith("Usage: mlc")
     assert heavy(modules) == set()
+
+
+def test_every_command_is_found_in_its_room() -> None:
+    """The table of rooms names every command that the rooms register, and no other: a command loads its own room alone."""
+    from typer.main import get_command
+
+    from mlc.cli.app import ROOMS, made
+
+    for room, commands in ROOMS.items():
+        for command in commands:
+            assert set(get_command(made([command])).commands) == set(commands), room  # type: ignore[attr-defined]
+    every = [command for commands in ROOMS.values() for command in commands]
+    assert set(get_command(made([])).commands) == set(every)  # type: ignore[attr-defined]
+    assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize(("command", "others"), [("status", "passes"), ("audit", "looking"), ("help", "receiving")])
+def test_a_command_loads_no_other_room(command: str, others: str) -> None:
+    """What one command needs is loaded, and no room beside it."""
+    code, _, modules = start(command, "--help")
+    assert code == 0
+    assert f"mlc.cli.{others}" not in modules
