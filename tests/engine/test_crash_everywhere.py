@@ -40,8 +40,8 @@ def _without_state_and_keys(company: Company) -> None:
 
 # How it goes on, and which share of the points it is tried at. Before a commit or request the disk and the world are what they
 # were after the one before it: such a point is tried only now and then.
-RECOVERIES = {"at once": (_at_once, 2), "a day later": (_a_day_later, 6), "no state": (_without_state, 6),
-              "neither": (_without_state_and_keys, 6)}  # fmt: skip
+RECOVERIES = {"at once": (_at_once, 3), "a day later": (_a_day_later, 8), "no state": (_without_state, 8),
+              "neither": (_without_state_and_keys, 8)}  # fmt: skip
 
 
 @pytest.mark.parametrize("recovery", RECOVERIES)

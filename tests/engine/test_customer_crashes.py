@@ -64,7 +64,7 @@ def _without_state(company: Company) -> None:
 
 
 RECOVERIES: dict[str, tuple[Callable[[Company], None], int]] = {
-    "at once": (_at_once, 2), "a day later": (_a_day_later, 6), "no state": (_without_state, 6)
+    "at once": (_at_once, 3), "a day later": (_a_day_later, 8), "no state": (_without_state, 8)
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def _without_state(story: PayoutStory) -> None:
 
 # How it goes on, and which share of the points it is tried at. Before a commit or request the disk and the world are what they
 # were after the one before it: such a point is tried only now and then. At every `whole`-th point the story is played to its end.
-RECOVERIES = {"at once": (_at_once, 1, 12), "a day later": (_a_day_later, 8, 4), "no state": (_without_state, 8, 5)}
+RECOVERIES = {"at once": (_at_once, 2, 12), "a day later": (_a_day_later, 8, 4), "no state": (_without_state, 8, 5)}
 
 
 @pytest.mark.parametrize("recovery", RECOVERIES)

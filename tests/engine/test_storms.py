@@ -15,8 +15,8 @@ from worlds import PASSES, assert_nothing_open, open_names, quick_folder, switch
 from harness import Company
 from mlc.sandbox.kit import Storm
 
-HISTORIES = 72
-LOOKED_AT = 40  # histories with a guard switched off; some of them must show a duplicate
+HISTORIES = 56
+LOOKED_AT = 30  # histories with a guard switched off; some of them must show a duplicate
 SAP_RATES = {"lost": 0.15, "late": 0.2, "never": 0.1, "lost_html": 0.1, "html": 0.1}
 STRIPE_RATES = {"lost": 0.12, "never": 0.05, "lost_html": 0.1, "html": 0.08, "late": 0.05}
 SAP_WRITES = r"/IncomingPayments$"
