@@ -254,3 +254,23 @@ def test_erase_leaves_others_alone(desk: Desk) -> None:
     done = writes(desk)
     assert desk.mlc("run").code == 0
     assert writes(desk) == done
+
+
+@pytest.mark.parametrize("words", [("restored",), ("prune",), ("erase", "C1", "--yes"), ("check",), ("backup",), ("export",)])
+def test_care_needs_no_secret(desk: Desk, words: tuple[str, ...]) -> None:
+    """On a server that was set up anew the state is cared for before any secret is there; a run under way is waited for or told."""
+    paid(desk)
+    desk.env.clear()
+    assert desk.mlc("run").code == 4
+    assert desk.mlc("state", *words).code == 0
+
+
+def test_care_waits_for_a_run(desk: Desk) -> None:
+    """What changes the state takes the tenant's lock: while a run holds it the command ends with 11."""
+    paid(desk)
+    opened = desk.company.open()
+    try:
+        for words in (("restored",), ("prune",), ("erase", "C1", "--yes")):
+            assert desk.mlc("state", *words).code == 11
+    finally:
+        opened.close()

@@ -19,7 +19,7 @@ from desk import Desk, Said
 from test_no_secret_anywhere import TROUBLE, Hunt, busy, forms
 
 from harness import SECRETS, Company
-from mlc.cli import watching
+from mlc.cli import files, watching
 from mlc.cli.session import Terminated
 
 TOKEN = "5e1c0f7a-canary-51e0-8d44-zx93ab0f17qy"
@@ -371,7 +371,7 @@ def test_a_crash_leaves_the_old_file_whole(desk: Desk, monkeypatch: pytest.Monke
         broken.setattr(*((watching.os, "fsync") if moment == "fsync" else (Path, "replace")), stopped)
         text = "half of it"
         with pytest.raises(OSError, match="No space left"):
-            watching.write_whole(path, text)
+            files.write_whole(path, text)
     assert path.read_text() == old
     assert list(path.parent.iterdir()) == [path]
     assert desk.mlc("run").code == 4
@@ -392,7 +392,7 @@ def test_a_kill_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "replace", killed)
     monkeypatch.setattr(Path, "unlink", dead)  # nothing is tidied up after a kill
     with pytest.raises(KeyboardInterrupt):
-        watching.write_whole(path, "new\n")
+        files.write_whole(path, "new\n")
     assert path.read_text() == "old\n"
     assert len(list(tmp_path.iterdir())) == 2
     assert [one.name for one in tmp_path.glob("*.prom")] == ["mlc_acme.prom"]

@@ -11,6 +11,7 @@ from mlc.core.errors import NoStateError
 from mlc.store.clearance import Clearance
 from mlc.store.database import Database
 from mlc.store.journal import Journal
+from mlc.store.lock import TenantLock
 
 if TYPE_CHECKING:
     from mlc.cli.session import Session
@@ -29,6 +30,27 @@ def reading(settings: Settings, tenant: Tenant) -> Iterator[Journal]:
         yield Journal(database, tenant.sap.company_db, "", SystemClock())
     finally:
         database.close()
+
+
+@contextmanager
+def tending(session: Session, settings: Settings, tenant: Tenant, holder: str) -> Iterator[Journal]:
+    """Open the journal of one tenant under its lock, to change what is kept: no secret is needed, nobody is asked.
+
+    Raises LockedError, NoStateError.
+    """
+    from mlc.wiring import Seams, new_run_id
+
+    clock = (type(session).seams or Seams()).clock
+    lock = TenantLock(settings.state, tenant.sap.company_db, clock)
+    lock.acquire(holder, session.options.lock_timeout)
+    try:
+        database = Database.open(settings.state, create=False)
+        try:
+            yield Journal(database, tenant.sap.company_db, new_run_id(), clock)
+        finally:
+            database.close()
+    finally:
+        lock.release()
 
 
 def confirmed(settings: Settings, tenant: Tenant) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from mlc.core import errors
 from mlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mlc.wiring import OpenTenant
+    from mlc.store.journal import Journal
 
 state_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care of the state file.")
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d?")
@@ -94,22 +95,19 @@ def restored(
 ) -> None:
     """Say that an older copy of the state was put back: the next runs read both sides whole and take nothing in it for news."""
 
-    def each(opened: OpenTenant) -> None:
+    def each(journal: Journal, name: str) -> None:
         from mlc.cli.holding import who
         from mlc.store.care import restored as treat
 
-        told = treat(opened.journal, who())
-        doubt = opened.journal.in_doubt()
+        told, doubt = treat(journal, who()), journal.in_doubt()
         waits = f"; {doubt} writes were under way when the copy was made, the next run looks them up" if doubt else ""
         session.voice.say(
-            f"{opened.tenant.name}: {told['cursors']} cursors and {told['contacts']} agreed contacts are forgotten{waits}. "
+            f"{name}: {told['cursors']} cursors and {told['contacts']} agreed contacts are forgotten{waits}. "
             "The next runs read everything; what stands on both sides is adopted, not written again"
         )
 
     session = Session(o.common(config, tenant, quiet=quiet, lock_timeout=lock_timeout))
-    with session.guarded():
-        session.each_tenant(each, "mlc state restored", create=False)
-    session.end()
+    _tend(session, each, "mlc state restored")
 
 
 @state_app.command("prune")
@@ -122,24 +120,22 @@ def prune(
     from mlc.store import care
 
     session = Session(o.common(config, tenant, quiet=quiet, lock_timeout=lock_timeout))
+    found, days = _DAYS.fullmatch(older_than), 0
     with session.guarded():
-        found = _DAYS.fullmatch(older_than)
         if found is None or int(found[1]) < 30:
             raise ConfigError(f"--older-than {older_than} is no number of days from 30 on", hint="write it as 400d")
         days = int(found[1])
+    if session.codes:
+        session.end()
 
-        def each(opened: OpenTenant) -> None:
-            before = opened.seams.clock.now() - days * 86400
-            counts = care.prune(opened.journal, before, dry_run=dry_run)
-            told = ", ".join(f"{count} {name}" for name, count in counts.items())
-            session.voice.say(
-                f"{opened.tenant.name}: {'would take out' if dry_run else 'took out'} {told} older than {days} days"
-            )
-            if not dry_run and any(counts.values()):
-                care.compact(opened.database)
+    def each(journal: Journal, name: str) -> None:
+        counts = care.prune(journal, journal.clock.now() - days * 86400, dry_run=dry_run)
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        session.voice.say(f"{name}: {'would take out' if dry_run else 'took out'} {told} older than {days} days")
+        if not dry_run and any(counts.values()):
+            care.compact(journal.database)
 
-        session.each_tenant(each, "mlc state prune", create=False)
-    session.end()
+    _tend(session, each, "mlc state prune")
 
 
 @state_app.command("erase")
@@ -157,27 +153,37 @@ def erase(
             sys.stdin.isatty() and typer.confirm(f"Take out what names {card}, for good?", err=True)
         ):
             raise ConfigError("nothing was taken out", hint="look with --dry-run, then give --yes")
+    if session.codes:
+        session.end()
 
-        def each(opened: OpenTenant) -> None:
-            from mlc.cli.holding import who
-            from mlc.store.erasing import erase as take_out
-
-            told = take_out(opened.journal, card, who(), dry_run=dry_run)
-            if not told.words:
-                raise ConfigError(
-                    f"the state knows nothing by which {card} could be named", hint="give the CardCode as SAP has it"
-                )
-            counts = ", ".join(f"{count} {name}" for name, count in told.rows.items() if count)
-            session.voice.say(f"{opened.tenant.name}: {'would change' if dry_run else 'changed'} {counts or 'nothing'}")
-            if not dry_run:
-                compact(opened.database)
-                session.voice.say(
-                    "Backups and what SAP, Stripe and GoCardless hold are not touched; the next sync reads them again."
-                )
-
+    def each(journal: Journal, name: str) -> None:
+        from mlc.cli.holding import who
         from mlc.store.care import compact
+        from mlc.store.erasing import erase as take_out
 
-        session.each_tenant(each, f"mlc state erase {card}", create=False)
+        told = take_out(journal, card, who(), dry_run=dry_run)
+        if not told.words:
+            raise ConfigError(f"the state knows nothing by which {card} could be named", hint="give the CardCode as SAP has it")
+        counts = ", ".join(f"{count} {what}" for what, count in told.rows.items() if count)
+        session.voice.say(f"{name}: {'would change' if dry_run else 'changed'} {counts or 'nothing'}")
+        if not dry_run:
+            compact(journal.database)
+            session.voice.say(
+                "Backups and what SAP, Stripe and GoCardless hold are not touched; the next sync reads them again."
+            )
+
+    _tend(session, each, f"mlc state erase {card}")
+
+
+def _tend(session: Session, work: Callable[[Journal, str], None], holder: str) -> None:
+    """Do the work on the journal of each tenant, under its lock; no secret is needed for that."""
+    from mlc.cli.books import tending
+
+    with session.guarded():
+        settings = session.settings()
+        for one in session.tenants(settings):
+            with session.guarded(f"{one.name}: "), tending(session, settings, one, holder) as journal:
+                work(journal, one.name)
     session.end()
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlc.cli import options as o
+from mlc.cli.files import write_whole
 from mlc.cli.session import Session, simple
 from mlc.core.errors import ConfigError
 
@@ -181,7 +181,7 @@ def _write(session: Session, directory: Path, wanted: dict[str, str], every: set
             elif before == text:
                 session.voice.say(f"as it was {name}")
             else:
-                _replace(directory / name, text)
+                write_whole(directory / name, text)
                 session.voice.say(f"{'written' if before is None else 'changed'} {name}")
         _unwanted(session, directory, every)
     except OSError as error:
@@ -210,20 +210,6 @@ def _ours(path: Path) -> str | None:
             f"{path} was not written by mlc and stays as it is; nothing was written", hint="move it away, or give another --dir"
         )
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".mlc-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _unwanted(session: Session, directory: Path, every: set[str]) -> None:

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mlc.cli import watch_texts
+from mlc.cli.files import write_whole
 from mlc.cli.secreting import PING
 from mlc.cli.session import Terminated
 from mlc.core import errors
@@ -217,22 +217,6 @@ def send(url: str, body: str | None, transport: httpx.BaseTransport | None) -> s
         except Exception as error:  # noqa: BLE001 - in a thread of its own, and no job fails for a ping; its text may have the address
             trouble = type(error).__name__
     return trouble
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never half. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def without_secrets(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:

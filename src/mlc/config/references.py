@@ -31,14 +31,28 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def credential_name(value: str | None) -> str | None:
-    """Return the name of a systemd credential; ValueError in words where it is none."""
-    if value is not None and ("/" in value or value in {".", ".."}):
-        raise ValueError("is no credential name; write the name given to LoadCredentialEncrypted=, without a path")
-    return value
+class OneOf(Model):
+    """A reference of which exactly one form is set."""
+
+    @property
+    def kind(self) -> str:
+        """Return the form: the name of the key that is set."""
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> Any:
+        """Return what the form refers to: a name, a path or the words of a command."""
+        return getattr(self, self.kind)
+
+    @field_validator("systemd", check_fields=False)
+    @classmethod
+    def _credential(cls, value: str | None) -> str | None:
+        if value is not None and ("/" in value or value in {".", ".."}):
+            raise ValueError("is no credential name; write the name given to LoadCredentialEncrypted=, without a path")
+        return value
 
 
-class SecretRef(Model):
+class SecretRef(OneOf):
     """Where one secret is found; exactly one of its keys is set and the secret itself never stands in it."""
 
     keyring: v.Text | None = None
@@ -46,16 +60,6 @@ class SecretRef(Model):
     file: v.FilePath | None = None
     systemd: v.Text | None = None
     command: v.TextList | None = None
-
-    @property
-    def kind(self) -> str:
-        """Return the form of the reference: keyring, env, file, systemd or command."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-    @property
-    def value(self) -> Any:
-        """Return what the form refers to: a name, a path or the words of a command."""
-        return getattr(self, self.kind)
 
     @model_validator(mode="before")
     @classmethod
@@ -70,11 +74,6 @@ class SecretRef(Model):
         if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
             raise ValueError("is no name of an environment variable; write the name, never the secret itself")
         return value
-
-    @field_validator("systemd")
-    @classmethod
-    def _credential(cls, value: str | None) -> str | None:
-        return credential_name(value)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -135,23 +134,13 @@ class Watch(Model):
         return self if own is None else self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
-class MasterKey(Model):
+class MasterKey(OneOf):
     """Where the key of the encrypted file is found; exactly one of its keys is set and the key itself never stands in it."""
 
     systemd: v.Text | None = None
     file: v.FilePath | None = None
     command: v.TextList | None = None
     prompt: Literal[True] | None = None
-
-    @property
-    def kind(self) -> str:
-        """Return systemd, file, command or prompt."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-    @property
-    def value(self) -> Any:
-        """Return the name, the path or the words."""
-        return getattr(self, self.kind)
 
     @model_validator(mode="before")
     @classmethod
@@ -161,11 +150,6 @@ class MasterKey(Model):
         if isinstance(data, (dict, cls)):
             return data
         raise ValueError("must be {systemd: mlc-master}, {file: PATH}, {command: [...]} or prompt; never the key itself")
-
-    @field_validator("systemd")
-    @classmethod
-    def _credential(cls, value: str | None) -> str | None:
-        return credential_name(value)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mlc.core.keys import SAFE_ORDER
@@ -64,6 +65,14 @@ def parsed(body: bytes) -> Any:
 
 def _no_number(_word: str) -> None:
     raise ValueError("no number")
+
+
+def moment(value: Any) -> float:
+    """Return a moment written in ISO 8601 as Unix seconds, 0 where it is none."""
+    try:
+        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else 0.0
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def kept(event: Any) -> str:

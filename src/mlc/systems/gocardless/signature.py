@@ -6,10 +6,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from mlc.core.inbox import DEBIT, NOTHING, Delivered, NotAcceptedError, kept, parsed
+from mlc.core.inbox import DEBIT, NOTHING, Delivered, NotAcceptedError, kept, moment, parsed
 
 MOST_EVENTS = 1000  # the documentation says 250
 _ID = re.compile(r"EV[A-Za-z0-9_]{1,250}")
@@ -51,11 +50,4 @@ def _event(row: Any) -> Delivered:
         raise NotAcceptedError(f"event {row['id']} has no links")
     about = links.get(resource.removesuffix("s")) or ""
     kind = DEBIT if resource in RESOURCES else NOTHING
-    return Delivered(row["id"], f"{resource}/{action}"[:100], kind, str(about)[:255], _moment(row.get("created_at")), kept(row))
-
-
-def _moment(value: Any) -> float:
-    try:
-        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else 0.0
-    except (ValueError, OverflowError, OSError):
-        return 0.0
+    return Delivered(row["id"], f"{resource}/{action}"[:100], kind, str(about)[:255], moment(row.get("created_at")), kept(row))

@@ -14,10 +14,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from mlc.core.inbox import DOCUMENT, Delivered, NotAcceptedError, kept, parsed
+from mlc.core.inbox import DOCUMENT, Delivered, NotAcceptedError, kept, moment, parsed
 
 MOST_MESSAGES = 2000  # the manual says 1024
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,512}")
@@ -68,14 +67,7 @@ def _message(row: dict[str, Any]) -> Delivered:
     data = row.get("data")
     key = next((str(value) for value in data.values()), "") if isinstance(data, dict) else ""
     ident, type_ = f"sap_{row['id']}", str(row.get("type") or "documents changed")
-    return Delivered(ident, type_[:100], DOCUMENT, key[:255], _moment(row.get("time")), kept(row))
-
-
-def _moment(value: Any) -> float:
-    try:
-        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else 0.0
-    except (ValueError, OverflowError, OSError):
-        return 0.0
+    return Delivered(ident, type_[:100], DOCUMENT, key[:255], moment(row.get("time")), kept(row))
 
 
 def challenge(token: str, header: str, secrets: Sequence[str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from mlc.core.deposits import StripePayout
 from mlc.core.facts import Hint, Movement, Paid, Payment, ProcessorCustomer, ProcessorInvoice, Reversal, Subscription
+from mlc.core.inbox import moment
 from mlc.core.money import Money
 from mlc.systems.stripe import wire
 from mlc.systems.stripe.client import ForbiddenError, StripeSystem
@@ -286,10 +286,7 @@ def seconds(created: Any) -> int:
     """Return when an event was made, in Unix seconds: full events say seconds, thin ones ISO 8601; 0 where neither is said."""
     if isinstance(created, int | str) and str(created).isdecimal():
         return int(created) if int(created) < 10**11 else 0
-    try:
-        return int(datetime.fromisoformat(created).timestamp()) if isinstance(created, str) else 0
-    except (ValueError, OverflowError, OSError):
-        return 0
+    return int(moment(created))
 
 
 def _hint(event: str, kind: str, body: dict[str, Any], created: int, type_: str = "") -> Hint:
