@@ -326,6 +326,31 @@ def test_gocardless_by_webhook(tmp_path: Path) -> None:
     opened.close()
 
 
+def test_a_payout_of_stripe_that_a_webhook_names_is_read(company: Fronted) -> None:
+    """A delivery that names a payout leads to it, however far back the list of payouts reaches; one that is gone stops nobody."""
+    company.run(RECONCILE)
+    event = stripe_event(1, "payout.failed", data={"object": {"id": "po_ghost", "object": "payout"}})
+    assert company.deliver(json.dumps(event).encode()) == [200]
+    begun = len(company.stripe.log)
+    assert company.run(RECONCILE).exit_code == 0
+    assert ("GET", "/v1/payouts/po_ghost", 404) in company.requests("stripe", begun)
+    assert not [one for one in inbox(company) if one.done_at is None]
+
+
+def test_a_late_step_does_not_set_a_payment_back(tmp_path: Path) -> None:
+    """A delivery that says `confirmed` days after the payment was paid out, and was never listed, changes nothing of its state."""
+    company = DebitCompany(tmp_path)
+    _, payment, _ = company.paid("C1", "100.00")
+    company.run(RECONCILE)
+    with Door(tmp_path / "mlc.db", company.clock) as door:
+        late = debit_events(1, links={"payment": payment}, id="EVLATE")
+        assert door.gocardless(late) == 200
+    company.run(RECONCILE)
+    opened = company.open()
+    assert opened.journal.links.get("debit", payment).data["status"] == "paid_out"
+    opened.close()
+
+
 def test_a_payout_older_than_the_listing_reaches(tmp_path: Path) -> None:
     """A delivery that names a payout leads to it even where the list of new payouts does not go so far back."""
     company = DebitCompany(tmp_path, start="2026-09-01")

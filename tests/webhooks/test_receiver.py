@@ -268,6 +268,46 @@ def test_a_state_file_that_is_moved_away_takes_nothing_with_it(tmp_path: Path) -
         assert [row[2] for row in rows(tmp_path)] == ["evt_2"]
 
 
+def test_a_state_file_that_is_moved_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit into a file that was moved away meanwhile is no receipt: the delivery is answered 500 and comes again."""
+    real, moved = keeper_room.put, []
+
+    def mover(database: Database, posts: list[Post], now: float) -> list[int]:
+        fresh = real(database, posts, now)
+        if not moved:
+            moved.append((tmp_path / "mlc.db").rename(tmp_path / "old.db"))
+        return fresh
+
+    monkeypatch.setattr(keeper_room, "put", mover)
+    with Door(tmp_path / "mlc.db") as door:
+        assert [door.stripe(stripe_event()) for _ in range(2)] == [500, 200]
+    assert [row[2] for row in rows(tmp_path)] == ["evt_1"]
+
+
+def test_what_may_be_written_late_is_rung_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery that is answered 500 because writing took long may be on disk later, and known when it comes again: it rings now."""
+
+    def slow(*_: object) -> int:
+        raise keeper_room.NotKeptError("writing down took too long", late=True)
+
+    with Door(tmp_path / "mlc.db") as door:
+        monkeypatch.setattr(keeper_room.Keeper, "keep", slow)
+        assert door.stripe(stripe_event()) == 500
+        assert [len(events) for _, events in door.heard] == [1]
+
+
+def test_refusals_are_written_while_deliveries_flow(tmp_path: Path) -> None:
+    """A turn that writes deliveries also writes what was refused, once a second has gone: no pause is waited for."""
+    keeper = keeper_room.Keeper(tmp_path / "mlc.db", Door(tmp_path / "x.db").clock, lambda _text: None)
+    keeper._open()
+    keeper.count_refused("SBODEMO", "stripe", "the signature does not match")
+    keeper._orders.put(keeper_room._Order(Post("SBODEMO", "stripe", ())))
+    keeper._counted = -1e9
+    assert keeper._turn()
+    keeper._database.close()
+    assert tallies(tmp_path)["SBODEMO", "stripe"][:3] == (1, 0, 1)
+
+
 def test_health_comes_back_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk has room again, health says so without waiting for a delivery."""
 
