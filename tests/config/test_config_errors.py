@@ -10,11 +10,11 @@ SAP_URL = "https://sap.acme.example:50000/b1s/v2"
 
 
 def lines_of(read, text, **environ):
-    """Return the lines of the error that a text gives."""
+    """Return the lines of the error that a text gives, without the lines of the file that stand below them."""
     with pytest.raises(ConfigError) as caught:
         read(text, **environ)
     assert caught.value.exit_code == 2
-    return caught.value.message.splitlines()
+    return [line for line in caught.value.message.splitlines() if not line.startswith("    ")]
 
 
 FILES = [

@@ -37,7 +37,9 @@ def test_a_wrong_watch_block(read, minimal, line, expected):
         read(f"{line}\n{minimal}")
     assert caught.value.message.startswith(f"/etc/mlc/config.yaml:{expected}")
     assert "tok3n" not in caught.value.message
-    assert "\n" not in caught.value.message
+    assert [line for line in caught.value.message.splitlines() if not line.startswith("    ")] == [
+        caught.value.message.splitlines()[0]
+    ]
 
 
 def test_a_wrong_key_of_a_tenants_watch(read, minimal):

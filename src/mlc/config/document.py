@@ -34,6 +34,7 @@ class Document:
     data: Any = None
     positions: dict[Loc, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # the text itself, to show where a problem is
 
     def position(self, loc: Loc) -> Position:
         """Return the place of a key, or of the nearest key around it."""
@@ -46,6 +47,12 @@ class Document:
 
 def read(raw: bytes) -> Document:
     """Read one YAML document; whatever is wrong with it stands in `problems`."""
+    document = _read(raw)
+    document.lines = re.split(r"\r\n|\r|\n|\x85|\u2028|\u2029", raw.decode("utf-8-sig", "replace"))  # YAML's own line breaks
+    return document
+
+
+def _read(raw: bytes) -> Document:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from mlc.config import document, environment, rules, schema
 from mlc.config.document import Document, Loc, Problem
+from mlc.config.excerpt import excerpt
 from mlc.config.models import GOCARDLESS_HOSTS, Settings
 from mlc.config.references import SecretRef
 from mlc.config.values import looks_secret, mask, suggest
@@ -128,6 +129,8 @@ def _shown(part: str | int) -> str:
     text = str(part)
     if looks_secret(text):
         return "***"
+    if " " in text.strip():  # no key of ours has one: a colon is missing, and what follows may be a secret
+        text = f"{(text.split() or [''])[0]} ..."
     return text if text.isprintable() else ascii(text)
 
 
@@ -154,8 +157,8 @@ def _words(detail: ErrorDetails, loc: Loc) -> str:
 
 
 def _lines(path: Path, read: Document, problems: list[Problem], origins: dict[Loc, str]) -> list[str]:
-    """Return one line for each problem, in the order of the file, values from the environment last."""
-    in_file: dict[tuple[tuple[int, int], str], str] = {}
+    """Return what to say of each problem, in the order of the file with the line it is about; values from the environment last."""
+    in_file: dict[tuple[tuple[int, int], str], list[str]] = {}
     outside: dict[str, str] = {}
     for problem in problems:
         key = ".".join(map(_shown, problem.loc))
@@ -164,6 +167,7 @@ def _lines(path: Path, read: Document, problems: list[Problem], origins: dict[Lo
         if variable:
             outside.setdefault(variable, f"{variable}: {text}")
         else:
-            in_file.setdefault((problem.position or read.position(problem.loc), key), text)
-    placed = [f"{path}:{line}:{column}: {text}" for ((line, column), _), text in sorted(in_file.items())]
-    return placed + list(outside.values())
+            place = problem.position or read.position(problem.loc)
+            seen = excerpt(read, place, problem.loc if read.data is not None else ())
+            in_file.setdefault((place, key), [f"{path}:{place[0]}:{place[1]}: {text}", *seen])
+    return [line for _, lines in sorted(in_file.items()) for line in lines] + list(outside.values())
