@@ -89,6 +89,8 @@ def test_an_interrupt_ends_gently(place: Place, number: signal.Signals, code: in
     _, err = process.communicate(timeout=30)
     assert process.returncode == code, err
     assert "interrupted" in err
+    assert "push-invoices: stopped after" in err
+    assert "decided and not begun (the next run decides afresh)" in err
     assert "Traceback" not in err
     assert place.run("push-invoices", "-q")[0] == 0
     assert place.asked() == {str(entry): 1 for entry in range(1, 61)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,9 @@ import typer
 
 from mlc.cli import options as o
 from mlc.cli.clearing import clear_to_write
+from mlc.cli.progress import shown, wanted
 from mlc.cli.render import blank_summary
-from mlc.cli.session import Session, Terminated, install_signals, parse_day
+from mlc.cli.session import Session, Terminated, heed_interrupts, parse_day
 from mlc.cli.watching import watched
 from mlc.core import errors
 
@@ -27,7 +29,7 @@ STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT
 
 def run_passes(session: Session, names: Iterable[str], options: Options, since: date | None, *, timed: bool = True) -> None:
     """Run passes over every tenant in the safe order; `timed` says whether a monitor that waits for the timer is pinged."""
-    install_signals()
+    heed_interrupts()
     settings, names = session.settings(), list(names)
     for tenant in session.tenants(settings):
         ended: dict[str, int] = {}
@@ -75,24 +77,51 @@ def run_one(session: Session, opened: OpenTenant, name: str, options: Options, s
     report = road.report
     session.reports.append(report)
     report.tell = lambda item: session.voice.item(item, report)
-    road.options.ask = (lambda plan: _ask(session, plan)) if sys.stdin.isatty() and not session.options.json else None
     opened.journal.runs.begin(opened.tenant.name, name, dry_run=options.dry_run)
     code = errors.FAILED
     try:
-        with session.voice.within(**{"pass": name}):
-            road.run(pass_ or PASSES[name](opened.scene(since)))
+        scene = opened.scene(since)
+        scene.watched = wanted(session.voice)
+        with session.voice.within(**{"pass": name}), shown(session.voice, report) as aside:
+            road.options.ask = _asking(session, aside)
+            road.run(pass_ or PASSES[name](scene))
         code = report.exit_code
     except KeyboardInterrupt:
         code = errors.INTERRUPTED
+        _tell_what_remains(session, opened, report)
         raise
     except Terminated:
         code = errors.TERMINATED
+        _tell_what_remains(session, opened, report)
         raise
     finally:
         opened.journal.runs.end(name, code, dict(report.counts), "; ".join(report.messages))
     with session.voice.within(**{"pass": name}):
         session.voice.summary(report)
     return report.exit_code
+
+
+def _tell_what_remains(session: Session, opened: OpenTenant, report: Report) -> None:
+    """Say of an interrupted pass what it did, and what the next run has to do."""
+    begun, promised = (len(opened.journal.opened(report.pass_, begun=one)) for one in (True, False))
+    left = [f"{begun} begun (the next run looks up what became of it, first of all)"] if begun else []
+    left += [f"{promised} decided and not begun (the next run decides afresh)"] if promised else []
+    remains = f"; left to do: {', '.join(left)}" if left else "; of what was decided nothing is left to do"
+    session.voice.say(
+        f"{report.tenant} {report.pass_}: stopped after {report.counted() or 'nothing was done'}{remains}", "yellow"
+    )
+
+
+def _asking(session: Session, aside: Callable[[], AbstractContextManager[None]]) -> Callable[[Report], bool] | None:
+    """Return what asks a person whether a first run may write, None where nobody is there."""
+    if not sys.stdin.isatty() or session.options.json:
+        return None
+
+    def ask(report: Report) -> bool:
+        with aside():
+            return _ask(session, report)
+
+    return ask
 
 
 def _ask(session: Session, report: Report) -> bool:
@@ -180,7 +209,7 @@ def replay(
             )
         if again and wish is None:
             raise errors.ConfigError("--again is a decision about one thing", hint="give its ID")
-        install_signals()
+        heed_interrupts()
         options = Options(dry_run=dry_run, accept_limit=accept_limit, first_run=True)
         if wish is not None:
             session.only_tenant_that_knows(wish)

@@ -199,7 +199,7 @@ def item_line(item: Item) -> str:
 
 def summary_line(report: Report) -> str:
     """Return how a pass ended, in one line."""
-    counts = [f"{report.counts[name]} {name.replace('_', ' ')}" for name in _STATES if report.counts[name]]
+    counts = [counted] if (counted := report.counted()) else []
     if report.counts["adopted"]:
         counts.append(f"{report.counts['adopted']} found done")
     amounts = ", ".join(str(Money(minor, currency)) for currency, minor in sorted(report.amounts.items()))
@@ -225,6 +225,15 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {word}"
     return f"{max(0, int(seconds))} s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time left as people say it, in two steps: `1 h 20 min`, `3 min 5 s`."""
+    whole = max(0, int(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 def moment(seconds: float | None) -> str:

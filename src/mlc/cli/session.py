@@ -202,6 +202,22 @@ def simple(options: Common, work: Callable[[Session], Any]) -> NoReturn:
     session.end()
 
 
+def on_sigint(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Say at once that Ctrl-C was heard: the request in flight may take a while."""
+    if os.isatty(2):  # straight to the screen: this may come in the middle of a line
+        os.write(
+            2, b"\r\x1b[2Kstopping when the request in flight is answered; Ctrl-C again: now, and the next run looks it up\n"
+        )
+    raise KeyboardInterrupt
+
+
 def install_signals() -> None:
-    """Let SIGTERM end a run as gently as Ctrl-C."""
+    """Let SIGTERM end a command as gently as Ctrl-C."""
     signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def heed_interrupts() -> None:
+    """Let both end a run gently, Ctrl-C with a word at once; who is told to ignore it (a shell's background) goes on ignoring it."""
+    install_signals()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, on_sigint)

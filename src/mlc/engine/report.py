@@ -50,6 +50,9 @@ class Report:
     audit_head: str = ""
     started: float = 0.0
     ended: float = 0.0
+    expected: int | None = None  # how many documents there are to look at, where the pass asked
+    promised: int = 0  # wishes this run is to carry, and
+    settled: int = 0  # how many of them have come out
     news: int = 0  # items that were not held, or for another reason, before
     overdue: tuple[str, float] | None = None  # what waits longer than alert_after, held or refused, and for how many seconds
     tell: Callable[[Item], None] = field(default=lambda _item: None)
@@ -72,6 +75,10 @@ class Report:
         self.codes.append(error.exit_code)
         self.messages.append(error.message)
         self.hint = error.hint
+
+    def counted(self) -> str:
+        """Return how many items there are of each state, in words."""
+        return ", ".join(f"{self.counts[name]:,} {name.replace('_', ' ')}" for name in STATES if self.counts[name])
 
     @property
     def exit_code(self) -> int:

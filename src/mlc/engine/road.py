@@ -100,6 +100,7 @@ class Road:
             if left is not None and len(plan.intents) >= left:
                 plan, more = cut(plan, left), False
             left = None if left is None else left - len(plan.intents)
+            self.report.expected = getattr(pass_, "expected", None)
             self._take(plan, pass_.name)
             if not more:
                 break
@@ -147,6 +148,7 @@ class Road:
             for stored in opened:
                 self.report.add(_item(stored, "planned", "", "promised by an earlier run"))
             return
+        self.report.promised += len(opened)
         for start in range(0, len(opened), _BATCH):
             self._carry(opened[start : start + _BATCH])
 
@@ -181,7 +183,9 @@ class Road:
         for adoption in plan.adopted:
             if known.get(adoption.intent.name) != "done":
                 self.report.counts["adopted"] += 1
-        self._carry([stored for stored in opened if stored.name not in self._unfinished])
+        to_carry = [stored for stored in opened if stored.name not in self._unfinished]
+        self.report.promised += len(to_carry)
+        self._carry(to_carry)
 
     def _tell_skip(self, skip: Skip) -> None:
         if not skip.held:
@@ -204,6 +208,7 @@ class Road:
 
     def _heard(self, result: Result) -> None:
         stored, outcome = result.stored, result.outcome
+        self.report.settled += 1
         self._unfinished.pop(stored.name, None)
         if isinstance(outcome, Done):
             self.report.add(_item(stored, "done", "", "", outcome.receipt))

@@ -76,6 +76,7 @@ class PushInvoices:
         self._only = sorted(set(only)) if only is not None else None
         self._insist = insist
         self.partial = only is not None or scene.since is not None
+        self.expected: int | None = None
         self._customers_read = False
         self._waiting: dict[int, list[Held]] = {}
         self._named: dict[tuple[str, int], str] = {}
@@ -100,6 +101,8 @@ class PushInvoices:
                 self._waiting.setdefault(stored.command.doc_entry, [])
         above = int(scene.journal.cursor(_SCANNED) or 0)
         low = 0
+        if scene.watched:
+            self.expected = scene.sap.how_many(scene.start, above, scene.rules.invoice_filter)
         for page in scene.sap.open_invoices(scene.start, above, scene.rules.invoice_filter):
             high = page[-1].doc_entry
             yield from self._batch(page, low, high)

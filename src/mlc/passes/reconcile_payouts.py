@@ -78,6 +78,7 @@ class ReconcilePayouts:
         self._stripe = StripePayouts(scene, NAME, None, self._insist)
         self._look_again = False  # GoCardless tells of a bounce that this state may not know
         self.partial = self._only is not None or scene.since is not None
+        self.expected: int | None = None
 
     # --- gather -----------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,8 @@ class ReconcilePayouts:
             yield from settling.gather(self.scene, NAME, self._only)
         quiet, busy, cursors = self._payouts()
         yield quiet
+        if not self._stripe.wanted:  # Stripe's were counted while they were read
+            self.expected = len(quiet.payouts) + len(busy)
         batch: list[Opened] = []
         for payout in sorted(busy, key=lambda one: (one.created, one.id)):
             one = self.reader.open(payout)

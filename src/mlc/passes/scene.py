@@ -103,6 +103,7 @@ class Scene:
     tenant: str
     since: date | None = None
     organisation: GoCardlessReads | None = None
+    watched: bool = False  # somebody looks on: a request that only tells how much there is to do is worth it
 
     @property
     def stripe(self) -> StripeReads:

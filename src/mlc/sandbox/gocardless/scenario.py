@@ -47,7 +47,7 @@ def play(organisation: Organisation, request: Request) -> Any:
     try:
         inspect.signature(deed).bind(*rest, **body)
         result = deed(*rest, **body)
-    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
         raise invalid("sandbox", (verb, f"{inspect.signature(deed)}: {error}")) from None
     except AssertionError as error:
         raise Refusal(500, "gocardless", f"the books do not agree: {error}", slug="internal_error") from None

@@ -65,7 +65,7 @@ class Verbs:
             return Response.of_json(200, {"ok": True, "result": play(given)})
         except KeyError as error:
             return Response.of_json(400, {"ok": False, "error": f"missing or unknown: {error.args[0]}"})
-        except (SapError, ValueError, TypeError, ArithmeticError) as error:
+        except (SapError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             return Response.of_json(400, {"ok": False, "error": str(error)})
         except AssertionError as error:
             return Response.of_json(409, {"ok": False, "error": str(error)})

@@ -20,6 +20,12 @@ _SMALL_ROWS = 500  # a page of rows with a handful of fields (facts: 100-500)
 BULK = 40  # keys per `or` filter: 20-50 (HOUSE, "Read first")
 
 
+def _open_or_new(start: date, above: int, extra: str | None) -> str:
+    """Return the filter of invoices since a day that are open, or newer than a document whatever their status."""
+    where = f"DocDate ge {odata.literal(start)} and (DocumentStatus eq 'bost_Open' or DocEntry gt {above})"
+    return f"{where} and ({extra})" if extra else where
+
+
 class SapReads:
     """The reads of one company."""
 
@@ -81,11 +87,16 @@ class SapReads:
 
     def open_invoices(self, start: date, above: int, extra: str | None) -> Iterator[list[Invoice]]:
         """Yield pages of invoices since `start` that are open, or newer than document `above` whatever their status."""
-        where = f"DocDate ge {odata.literal(start)} and (DocumentStatus eq 'bost_Open' or DocEntry gt {above})"
-        if extra:
-            where += f" and ({extra})"
-        for page in self.system.pages("Invoices", wire.INVOICE, where, after=0):
+        for page in self.system.pages("Invoices", wire.INVOICE, _open_or_new(start, above, extra), after=0):
             yield [wire.invoice(row) for row in page]
+
+    def how_many(self, start: date, above: int, extra: str | None) -> int | None:
+        """Return how many invoices `open_invoices` will yield, None where SAP does not say: only to show how far a run is."""
+        try:
+            answer = self.system.get("Invoices/$count", odata.query(filter=_open_or_new(start, above, extra)))
+        except (SapRefusedError, UnexpectedAnswerError):
+            return None
+        return answer if isinstance(answer, int) else None
 
     def changed_invoices(self, start: date, since: date, extra: str | None) -> Iterator[list[Invoice]]:
         """Yield pages of invoices that are not open and were changed on or after a day (UpdateDate has day precision)."""
