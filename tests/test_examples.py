@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mlc.cli.app import app
 from mlc.sandbox.sap.subscriptions import CATALOG
 from mlc.sandbox.stripe.event_names import EVENT_NAMES
 from mlc.secrets import NAMES, credential_of
@@ -16,11 +18,28 @@ from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ADDRESS = "127.0.0.1:8377"
+CONFIGS = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
 
 
 def example(name: str) -> str:
     """The text of an example."""
     return (EXAMPLES / name).read_text(encoding="utf-8")
+
+
+def test_the_index_names_every_example():
+    """README.md of the examples lists each file that is there, and none that is not."""
+    named = set(re.findall(r"`([\w@-]+\.\w+|Caddyfile)`", example("README.md"))) - {"config.example.yaml"}
+    assert named == {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_configuration_says_for_whom_it_is_and_works(name):
+    """It opens with its situation, is valid, and its calendar becomes units."""
+    assert re.match(r"# [A-Z]\w* .*[.,:]", example(name))
+    for words in (["config", "check"], ["schedule", "systemd"]):
+        said = CliRunner().invoke(app, [*words, "--config", str(EXAMPLES / name)])
+        assert said.exit_code == 0, said.output
+        assert "read allowance" not in said.stderr  # Stripe's, which a calendar may use up
 
 
 def test_the_events_to_register_are_those_that_are_used():

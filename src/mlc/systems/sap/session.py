@@ -131,8 +131,8 @@ class SapSession(httpx.Auth):
             raise UnreachableError(f"SAP does not log in {who}: {error.status} {error.text}")
         self._refused = CredentialError(
             f"SAP refused the login of {who}: {error.code} {error.text}" + (f" (password from {where})" if where else ""),
-            hint=f"correct sap.username, company_db or `mlc secret set {self.login.tenant} sap.password`; it is not tried again, SAP"
-            " locks users",
+            hint="correct sap.username, company_db or the password where it was found (in mlc's own store:"
+            f" `mlc secret set {self.login.tenant} sap.password`); this run does not try it again, because SAP locks users",
         )
         raise self._refused
 
