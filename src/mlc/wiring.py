@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets as random_ids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from mlc.store.database import Database
 from mlc.store.journal import Journal
 from mlc.store.lock import TenantLock
 from mlc.store.records import Stored
+from mlc.store.refusals import Refusals
 from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
 from mlc.systems.gocardless.reads import GoCardlessReads
 from mlc.systems.live import Party, party, refuse_changed, refuse_unfit, refuse_wrong_key
@@ -231,6 +232,7 @@ class OpenTenant:
         try:
             self.carrier.close()
             self.note_proof()
+            note_login(self.journal, self.tenant, self.sap.system)
             for reads in (self.sap, self.stripe, self.gocardless):
                 if reads is not None:
                     reads.system.close()
@@ -254,8 +256,11 @@ def open_tenant(
     lock_timeout: float = 0.0,
     create: bool = True,
     run_id: str = "",
+    person: bool = False,
 ) -> OpenTenant:
     """Open a tenant for writing: its lock first, then its state, then its systems (which log in when they are first used).
+
+    A login that SAP refused in an earlier run is tried again at once only where a `person` sits there.
 
     Raises LockedError, CredentialError, SecretStoreError, ConfigError, NewerStateError, NoStateError.
     """
@@ -266,7 +271,7 @@ def open_tenant(
         database = Database.open(settings.state, create=create)
         journal = Journal(database, tenant.sap.company_db, run_id, seams.clock, resolver.redactor.clean)
         Clearance(journal).refuse_other_mode(tenant.name, tenant.mode)
-        sap = SapReads(sap_system(tenant, resolver, seams))
+        sap = SapReads(sap_system(tenant, resolver, seams, "" if person else held_off(journal, tenant)))
         stripe = StripeReads(stripe_system(tenant, resolver, seams)) if tenant.stripe is not None else None
         debits = GoCardlessReads(gocardless_system(tenant, resolver, seams)) if tenant.gocardless is not None else None
         systems: dict[str, System] = {"sap": sap.system}
@@ -290,12 +295,33 @@ def _no_customer(command: c.PushInvoice) -> Recipe:
     return Hold("no_customer", f"{command.card_code} has no customer at Stripe yet: see its own item")
 
 
-def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> SapSystem:
-    """Build the way to a tenant's SAP; it logs in when it is first used. Raises ConfigError where a setting is not for the mode."""
+def held_off(journal: Journal, tenant: Tenant) -> str:
+    """Return since when and until when nobody logs in to a tenant's SAP because it refused, "" where it may be tried."""
+    standing = Refusals(journal, tenant.sap.username, tenant.sap.url).standing()
+    if standing is None:
+        return ""
+    since, until = (datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%d %H:%M") for one in standing)
+    return f"at {since} UTC; nobody tries again before {until}, because SAP locks users"
+
+
+def note_login(journal: Journal, tenant: Tenant, system: SapSystem) -> None:
+    """Remember for later runs that SAP refused the login, or forget it once one was accepted."""
+    refusals = Refusals(journal, tenant.sap.username, tenant.sap.url)
+    if system.session.accepted:
+        refusals.clear()
+    if system.session.refused:
+        refusals.note()
+
+
+def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams, held: str = "") -> SapSystem:
+    """Build the way to a tenant's SAP; it logs in when it is first used, unless an earlier refusal holds it off (`held`).
+
+    Raises ConfigError where a setting is not for the mode.
+    """
     refuse_unfit(tenant)
     config = tenant.sap
     password = resolver.resolve(tenant.name, "sap.password", config.password)
-    login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin)
+    login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin, held)
     options = SapOptions(
         page_size=config.page_size, workers=config.workers, connect=config.timeout.connect, read=config.timeout.read,
         write=config.timeout.write, settle=float(config.settle_seconds), ca_bundle=str(config.ca_bundle) if config.ca_bundle else None,

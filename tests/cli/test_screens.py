@@ -17,7 +17,7 @@ import typer
 from desk import Desk
 
 from goldens import compare
-from mlc.cli import holding, looking, pinging
+from mlc.cli import holding, looking
 from mlc.cli.app import app
 from mlc.cli.render import Voice
 
@@ -42,7 +42,7 @@ def golden(name: str, text: str) -> None:
 def told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk whose ages are counted by the simulated clock."""
     clock = types.SimpleNamespace(time=desk.company.clock.now)
-    for room in (looking, pinging, holding):
+    for room in (looking, holding):
         monkeypatch.setattr(room, "time", clock)
     return desk
 

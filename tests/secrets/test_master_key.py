@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from mlc.secrets import CommandResult
+from mlc.secrets import CommandResult, places
 from mlc.secrets.keys import KeyFinder, KeyTroubleError, Stretch, beside, decoded, default_path, write_key_file
 from mlc.secrets.vault import Vault
 
@@ -173,3 +173,32 @@ def test_a_key_hides_itself(tmp_path):
     with pytest.raises(TypeError):
         pickle.dumps(key)
     assert beside(tmp_path / "key").name == "key.new"
+
+
+def test_root_unseals_by_hand_what_a_unit_is_given(tmp_path, monkeypatch):
+    """Outside of a unit root reads a sealed credential through systemd-creds; nobody else does, and a failure is told."""
+    asked = []
+
+    def run(words, _environ, _limit):
+        asked.append(list(words))
+        return (
+            places.CommandResult(0, b"hunter2\n", b"")
+            if words[2] == "--name=mlc-master"
+            else places.CommandResult(1, b"", b"no TPM")
+        )
+
+    monkeypatch.setattr(places, "SEALED", tmp_path)
+    monkeypatch.setattr(places.os, "geteuid", lambda: 0)
+    with pytest.raises(places.NoPlaceError, match="not set"):
+        places.from_credentials("mlc-master", None, {}, run)
+    for name in ("mlc-master", "other"):
+        (tmp_path / name).write_text("sealed")
+    assert places.from_credentials("mlc-master", None, {}, run) == "hunter2"
+    assert asked == [["systemd-creds", "decrypt", "--name=mlc-master", str(tmp_path / "mlc-master"), "-"]]
+    with pytest.raises(places.NotThereError, match=r"ended with 1 \(no TPM\)"):
+        places.from_credentials("other", None, {}, run)
+    with pytest.raises(places.NotThereError, match="is no name of a credential"):
+        places.from_credentials("../other", None, {}, run)
+    monkeypatch.setattr(places.os, "geteuid", lambda: 1000)
+    with pytest.raises(places.NoPlaceError, match="not set"):
+        places.from_credentials("mlc-master", None, {}, run)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mlc.clock import SystemClock
-from mlc.core.errors import NoStateError
+from mlc.core.errors import MlcError, NoStateError
 from mlc.store.clearance import Clearance
 from mlc.store.database import Database
 from mlc.store.journal import Journal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
     from mlc.passes.scene import Scene
     from mlc.systems.gocardless.reads import GoCardlessReads
+    from mlc.systems.sap.client import SapSystem
     from mlc.systems.sap.reads import SapReads
     from mlc.systems.stripe.reads import StripeReads
 
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 @contextmanager
 def reading(settings: Settings, tenant: Tenant) -> Iterator[Journal]:
     """Open the journal of one tenant; raises NoStateError where there is none yet."""
+    from mlc.cli.session import Session
+
     database = Database.open(settings.state, create=False)
     try:
-        yield Journal(database, tenant.sap.company_db, "", SystemClock())
+        yield Journal(database, tenant.sap.company_db, "", Session.seams.clock if Session.seams else SystemClock())
     finally:
         database.close()
 
@@ -74,6 +77,7 @@ def ways_to_read(
 
     Each raises CredentialError, SecretStoreError, ConfigError when it is called.
     """
+    from mlc.cli import session as session_
     from mlc.systems.gocardless.reads import GoCardlessReads
     from mlc.systems.sap.reads import SapReads
     from mlc.systems.stripe.reads import StripeReads
@@ -83,7 +87,7 @@ def ways_to_read(
     seams.log = session.voice.detail
 
     def sap() -> SapReads:
-        system = sap_system(tenant, resolver, seams)
+        system = sap_system(tenant, resolver, seams, "" if session_.attended() else _held_off(settings, tenant))
         stack.callback(system.close)
         return SapReads(system)
 
@@ -98,6 +102,24 @@ def ways_to_read(
         return GoCardlessReads(system)
 
     return sap, stripe if tenant.stripe is not None else None, debits if tenant.gocardless is not None else None
+
+
+def _held_off(settings: Settings, tenant: Tenant) -> str:
+    from mlc.wiring import held_off
+
+    try:
+        with reading(settings, tenant) as journal:
+            return held_off(journal, tenant)
+    except NoStateError:
+        return ""
+
+
+def note_login(settings: Settings, tenant: Tenant, system: SapSystem) -> None:
+    """Remember how a login to SAP went that was tried without the tenant's lock, where there is a state to remember it in."""
+    from mlc import wiring
+
+    with suppress(MlcError), reading(settings, tenant) as journal:  # no state yet, or one that is told of elsewhere
+        wiring.note_login(journal, tenant, system)
 
 
 @contextmanager

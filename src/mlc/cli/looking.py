@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlc.store.inbox import Tally
     from mlc.store.journal import Journal
 
+_STANDS = ("done", "open", "refused")
 _AGAIN = 2.0  # seconds between two looks
 
 
@@ -57,11 +58,16 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
         rows: list[list[Any]] = []
         runs = journal.runs.last()
         for run in runs:
-            open_ = counts.get(run["pass"], {}).get("open", 0)
             ended = "interrupted" if run["exit_code"] is None else str(run["exit_code"])
             success = f"{age(now - run['success'])} ago" if run["success"] else "never"
             rows.append(
-                [run["pass"], success, moment(run["started"]), ended, counts.get(run["pass"], {}).get("done", 0), open_]
+                [
+                    run["pass"],
+                    success,
+                    moment(run["started"]),
+                    ended,
+                    *(counts.get(run["pass"], {}).get(one, 0) for one in _STANDS),
+                ]
             )
             if session.options.json:
                 session.voice.emit(
@@ -93,9 +99,9 @@ def _status(session: Session, settings: Settings, tenant: Tenant) -> None:
             )
             for name, text in facts.items():
                 session.voice.out(f"  {name}: {text}")
-            for run in runs:
-                if run["message"]:
-                    session.voice.out(f"  {run['pass']}: {run['message']}")
+            for message in dict.fromkeys(run["message"] for run in runs if run["message"]):
+                passes = ", ".join(run["pass"] for run in runs if run["message"] == message)
+                session.voice.out(f"  {passes}: {message}")
             for pass_ in SAFE_ORDER:
                 if journal.cursor(f"tripped/{pass_}"):
                     session.voice.out(f"  {pass_} is stopped by a safety limit: look, then run it once with --accept-limit")

@@ -40,7 +40,7 @@ def write_config(folder: Path, sap_url: str, stripe_url: str, debit_url: str, st
 state: "{state}"
 tenants:
   sandbox:
-    timezone: UTC
+    timezone: Europe/Berlin
     start_date: {date.today() - timedelta(days=60)}
     first_run: go
     sap:

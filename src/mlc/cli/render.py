@@ -40,6 +40,7 @@ class Voice:
         self.log_format = log_format or ("journald" if journal_reads(sys.stderr, os.environ) else "text")
         self.context: dict[str, str] = {}  # which tenant, pass and run it is about
         self.troubles: list[str] = []  # every error that was said
+        self._told: set[tuple[str, str]] = set()  # what was said of a tenant's passes
 
     @contextmanager
     def within(self, **about: str) -> Iterator[None]:
@@ -128,7 +129,7 @@ class Voice:
         if self.as_json:
             self.emit("item", **item_fields(item), run_id=report.run_id, tenant=report.tenant, **{"pass": report.pass_})
             return
-        loud = item.state != "done" or self.verbose
+        loud = item.state != "done" or self.verbose or self.asked
         if item.state == "held" and not item.news and not self.verbose and not self.asked:
             return
         if loud and not self.quiet:
@@ -153,7 +154,11 @@ class Voice:
             for note in report.notes:
                 self.say(f"{report.tenant} {report.pass_}: {note}", "yellow")
         for message in report.messages:
-            self._loud(f"{report.tenant} {report.pass_}: {message}", report.hint)
+            if (report.tenant, message) in self._told:  # four passes meet one wrong password: it is said once
+                self._loud(f"{report.tenant} {report.pass_}: the same, see above", "")
+            else:
+                self._loud(f"{report.tenant} {report.pass_}: {message}", report.hint)
+            self._told.add((report.tenant, message))
         if not self.as_json:
             self.say(summary_line(report))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from mlc.cli import options as o
 from mlc.cli import vaulting
-from mlc.cli.session import Session, simple
+from mlc.cli.session import Session, attended, simple
 from mlc.core.errors import ConfigError, MlcError
 
 if TYPE_CHECKING:
@@ -127,6 +128,25 @@ def _note(resolver: Resolver, reference: object, where: str) -> str:
         return "the OS keyring works in this login session; a timer has none: `mlc secret move --to file`"
     if where.startswith(resolver.filed.name) and (pending := resolver.vault.pending()):
         return f"a rotation was cut off: the key is in {pending}; `mlc secret rotate` finishes it"
+    return ""
+
+
+def unlike_a_timer(settings: Settings, resolver: Resolver, tenant: str, name: str, reference: object) -> str:
+    """Return why a timer may not find a secret that a person's shell has found, "" where it will."""
+    from mlc.secrets import Resolver
+
+    if not attended():
+        return ""
+    where = resolver.where(tenant, name, reference)  # type: ignore[arg-type]
+    if where.startswith(resolver.keychain.name) and resolver.keychain.needs_login:
+        return "the OS keyring lives in this login session and a timer has none; `mlc secret move --to file`"
+    if reference is not None and reference.kind == "env":  # type: ignore[attr-defined]
+        return f"the variable {reference.value} is this shell's; a timer has what its unit or crontab sets"  # type: ignore[attr-defined]
+    if where.startswith(resolver.filed.name) and resolver.filed.exists():
+        try:
+            Resolver(settings.secrets, os.environ, tty=False).resolve(tenant, name, reference)  # type: ignore[arg-type]
+        except MlcError:
+            return "its passphrase is asked for at a terminal; give `secrets.key` a key file or a credential"
     return ""
 
 

@@ -150,6 +150,7 @@ class Session:
             lock_timeout=self.options.lock_timeout,
             create=create,
             run_id=run_id,
+            person=attended(),
         )
         try:
             with self.voice.within(tenant=tenant.name, run_id=opened.run_id):
@@ -182,6 +183,11 @@ class Session:
     def end(self, codes: list[int] | None = None) -> NoReturn:
         """End the command with the worst code."""
         raise typer.Exit(errors.worst([*self.codes, *(codes or [])]))
+
+
+def attended() -> bool:
+    """Tell whether a person sits at standard input, who may try at once what a timer may not."""
+    return sys.stdin.isatty()
 
 
 def parse_day(text: str | None, option: str = "--since") -> date | None:

@@ -210,6 +210,7 @@ class Ledger:
     branches: bool = False
     approvals: bool = False
     max_documents: int = 0  # per incoming payment, 0 = no limit
+    system_currency: str = ""  # SAP keeps its books in this one too: without its rate of the day nothing is posted
     indirect: bool = False  # rates say how much foreign currency one unit of the local one is
 
 

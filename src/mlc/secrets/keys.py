@@ -260,7 +260,9 @@ class KeyFinder:
     def _read(self, kind: str, value: Any) -> Key:
         try:
             if kind == "systemd":
-                return decoded(places.from_credentials(value, self._credentials), f"credential {value}")
+                return decoded(
+                    places.from_credentials(value, self._credentials, self._environ, self._run), f"credential {value}"
+                )
             if kind == "file":
                 return decoded(places.from_file(Path(value), self._credentials), f"key file {value}")
             return decoded(places.from_command(value, self._environ, self._run), f"command {value[0]}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+SEALED = Path("/etc/credstore.encrypted")  # where systemd looks for credentials that are sealed to this machine
 _LARGEST = 65536
 _COMMAND_LIMIT = 30.0
 
@@ -76,18 +77,25 @@ def from_file(path: Path, credentials: Path | None) -> str:
     return _text(raw, f"file {path}")
 
 
-def from_credentials(name: str, credentials: Path | None) -> str:
-    """Return a credential that systemd put into $CREDENTIALS_DIRECTORY."""
-    if credentials is None:
-        raise NoPlaceError("credentials directory: not set - this run was not started by a unit with LoadCredentialEncrypted=")
+def from_credentials(name: str, credentials: Path | None, environ: Mapping[str, str], run: RunCommand) -> str:
+    """Return a credential that systemd put into $CREDENTIALS_DIRECTORY; to root outside of a unit, as `systemd-creds` unseals it."""
     if "/" in name:
         raise NotThereError(f'credential "{name}": is no name of a credential')
-    return from_file(credentials / name, credentials)
+    if credentials is not None:
+        return from_file(credentials / name, credentials)
+    if os.geteuid() == 0 and (SEALED / name).is_file():
+        words = ["systemd-creds", "decrypt", f"--name={name}", str(SEALED / name), "-"]
+        return _text(_output(words, f"systemd-creds decrypt {SEALED / name}", environ, run), f"credential {name}")
+    raise NoPlaceError("credentials directory: not set - this run was not started by a unit with LoadCredentialEncrypted=")
 
 
 def from_command(words: Sequence[str], environ: Mapping[str, str], run: RunCommand) -> str:
     """Return the first line that a command prints; what else it prints is never shown."""
     shown = f"command {words[0]}"
+    return _text(_output(words, shown, environ, run).split(b"\n", 1)[0].removesuffix(b"\r"), shown)
+
+
+def _output(words: Sequence[str], shown: str, environ: Mapping[str, str], run: RunCommand) -> bytes:
     try:
         result = run(words, environ, _COMMAND_LIMIT)
     except TimeoutError:
@@ -97,7 +105,7 @@ def from_command(words: Sequence[str], environ: Mapping[str, str], run: RunComma
         raise NoPlaceError(f"{shown}: cannot be started ({reason})") from None
     if result.code != 0:
         raise NotThereError(f"{shown}: ended with {result.code}{_said(result)}")
-    return _text(result.stdout.split(b"\n", 1)[0].removesuffix(b"\r"), shown)
+    return result.stdout
 
 
 def _said(result: CommandResult) -> str:

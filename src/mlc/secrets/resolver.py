@@ -189,7 +189,7 @@ class Resolver:
         if kind == "file":
             return places.from_file(Path(value), self._credentials)
         if kind == "systemd":
-            return places.from_credentials(value, self._credentials)
+            return places.from_credentials(value, self._credentials, self._environ, self._run)
         if kind == "command":
             return places.from_command(value, self._environ, self._run)
         return self._from_keyring(self.keychain, tenant, value)
@@ -197,7 +197,7 @@ class Resolver:
     def _stored(self, tenant: str, name: str) -> str:
         credential = credential_of(tenant, name)
         if self.store == "systemd" or self._has_credential(credential):
-            return places.from_credentials(credential, self._credentials)
+            return places.from_credentials(credential, self._credentials, self._environ, self._run)
         return self._from_keyring(self.kept, tenant, name)
 
     def _from_keyring(self, keychain: Keychain, tenant: str, user: str) -> str:
@@ -237,6 +237,11 @@ class Resolver:
     def _three_ways(self, tenant: str, name: str, credential: str, trouble: str) -> Sequence[str]:
         if not trouble.startswith(self.filed.name):
             first = f"set  secrets: {{store: file}}  and run  mlc secret set {tenant} {name}"
+        elif self.vault.keys.choice is not None and self.vault.keys.choice.kind == "systemd" and "not set" in trouble:
+            first = (
+                "by hand as root, who can unseal its key; or in a unit:  systemd-run --pty --uid=mlc -p LoadCredentialEncrypted="
+                f"{self.vault.keys.choice.value} mlc ..."
+            )
         elif not self.vault.path.exists():
             first = f"mlc secret key create, then  mlc secret set {tenant} {name}"
         elif "another key" in trouble or "locked" in trouble:

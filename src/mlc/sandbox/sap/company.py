@@ -14,6 +14,7 @@ from mlc.sandbox.sap.errors import SapError, invalid_property, no_match, not_val
 from mlc.sandbox.sap.schema import Row, parse_date
 from mlc.sandbox.sap.subscriptions import catalog
 
+NUMBERED = frozenset({"13", "14", "24", "30", "46"})  # invoices, credit memos, payments in, journal entries, payments out
 Answer = Callable[[str, Any], Response]
 # Functions without parameters, which GET may call as well.
 READ_ONLY = frozenset({
@@ -39,6 +40,7 @@ class Company:
             "SBOBobService_GetSystemCurrency": self._system_currency,
             "SBOBobService_GetCurrencyRate": self._rate,
             "SBOBobService_SetCurrencyRate": self._set_rate,
+            "SeriesService_GetDocumentSeries": self._series,
         }
 
         if desk.switches.webhooks != "absent":
@@ -128,6 +130,26 @@ class Company:
         if found is None:
             raise no_match()
         return self.desk.schema.render("FinancePeriod", found, version)
+
+    def _series(self, body: Any, version: str) -> Any:
+        """Answer the numbering series of one kind of document, by the number of its object type (24 incoming payments)."""
+        params = body.get("DocumentTypeParams")
+        if not isinstance(params, dict):
+            raise SapError(-1004, "Parameter 'DocumentTypeParams' is missing")
+        for key in params:
+            if key not in ("Document", "DocumentSubType"):
+                raise invalid_property(key, "DocumentTypeParams")
+        document = params.get("Document")
+        if document not in NUMBERED:
+            raise no_match()
+        if not self.desk.switches.numbering_series_defined:
+            return []
+        fields = {
+            "Document": document, "DocumentSubType": "--", "InitialNumber": 1, "NextNumber": 100, "Name": "Primary",
+            "Locked": _yes(on=self.desk.switches.series_locked), "IsManual": "tNO", "PeriodIndicator": "Default",
+            "SeriesProperty": int(document),
+        }  # fmt: skip
+        return [self._show("Series", fields, version)]
 
     # --- currencies -----------------------------------------------------------------------------------------------
     def _local_currency(self, _body: Any, _version: str) -> Any:

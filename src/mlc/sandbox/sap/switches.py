@@ -93,6 +93,8 @@ class SapSwitches:
     reconciliation_closes: bool = True
     # A numbering series for documents exists; without it they are refused with -10 and 10000521.
     numbering_series_defined: bool = True
+    # The series is locked: nothing new may be numbered by it.
+    series_locked: bool = False
     # CompanyInfo.MaxNumberOfDocumentsInPmt; 0 is no limit.
     max_documents_in_payment: int = 0
     # The company demands CashFlowAssignments on payments.

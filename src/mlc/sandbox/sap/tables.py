@@ -228,6 +228,9 @@ FinancePeriodParams:
     AbsoluteEntry:i PeriodIndicator:s
 PeriodCategoryParams:
     AbsoluteEntry:i
+Series:
+    Document:s DocumentSubType:s InitialNumber:i LastNumber:i NextNumber:i Prefix:s Suffix:s Remarks:s Locked:yn PeriodIndicator:s
+    Name:s SeriesProperty:i IsDigitalSeries:yn DigitNumber:i IsManual:yn! BPLID:i
 PeriodCategory:
     AbsoluteEntry:i! BeginningofFinancialYear:d PeriodCategoryProperty:s SubPeriodType:BoSubPeriodTypeEnum
     NumberOfPeriods:i PeriodName:s FromPostingDate:d ToPostingDate:d FinancialYear:i

@@ -78,6 +78,17 @@ class SapReads:
                 self._periods = []
         return self._periods
 
+    def has_series(self, document: str) -> bool | None:
+        """Tell whether a numbering series takes new documents of a type (24 incoming payments, 30 journal entries).
+
+        None where this Service Layer does not say (SAP then refuses by itself).
+        """
+        try:
+            rows = self._service("SeriesService_GetDocumentSeries", {"DocumentTypeParams": {"Document": document}})
+        except SapRefusedError:
+            return None
+        return any(row.get("Locked") != "tYES" and row.get("IsManual") != "tYES" for row in rows)
+
     def _service(self, name: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         answer = self.system.get(name, method="POST", body=body)
         rows = answer.get("value", []) if isinstance(answer, dict) else answer

@@ -45,6 +45,7 @@ class Login:
     user: str
     password: Any  # () -> str
     where: str = ""  # where the password was found
+    held_off: str = ""  # why nobody logs in now: an earlier run was refused
 
 
 class SapSession(httpx.Auth):
@@ -64,6 +65,7 @@ class SapSession(httpx.Auth):
         self._used = 0.0
         self._key = f"sap-session {login.url} {login.company} {login.user}"
         self._restored = False
+        self.accepted = False  # whether a login was taken in this run
         self._refused: CredentialError | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -96,6 +98,11 @@ class SapSession(httpx.Auth):
             alive = self._cookies and self._cookies != stale and idle < self._minutes * 60 - min(_MARGIN, self._minutes * 6)
             if alive:
                 return
+            if self.login.held_off:
+                raise CredentialError(
+                    f"SAP refused the login of {self._who()} {self.login.held_off}",
+                    hint=f"{self._correct()}, then run `mlc ping --tenant {self.login.tenant}`: it tries at once",
+                )
             for attempt in range(3):
                 response = yield self._request(request)
                 response.read()
@@ -119,8 +126,7 @@ class SapSession(httpx.Auth):
         )
 
     def _judge(self, error: SapError, *, last: bool) -> None:
-        where = self.login.where
-        who = f"{self.login.user} at {self.login.company}, tenant {self.login.tenant}"
+        where, who = self.login.where, self._who()
         if error.code in _TRANSIENT_LOGIN and "-5027" not in error.text and not last:
             return
         if (
@@ -131,15 +137,30 @@ class SapSession(httpx.Auth):
             raise UnreachableError(f"SAP does not log in {who}: {error.status} {error.text}")
         self._refused = CredentialError(
             f"SAP refused the login of {who}: {error.code} {error.text}" + (f" (password from {where})" if where else ""),
-            hint="correct sap.username, company_db or the password where it was found (in mlc's own store:"
-            f" `mlc secret set {self.login.tenant} sap.password`); this run does not try it again, because SAP locks users",
+            hint=f"{self._correct()}, or have the user unlocked in SAP; then run `mlc ping --tenant {self.login.tenant}`:"
+            " until it has logged in timers do not try again for an hour, then once a day, because SAP locks users",
         )
         raise self._refused
+
+    def _who(self) -> str:
+        return f"{self.login.user} at {self.login.company}, tenant {self.login.tenant}"
+
+    def _correct(self) -> str:
+        return (
+            "correct sap.username, company_db or the password where it was found (in mlc's own store:"
+            f" `mlc secret set {self.login.tenant} sap.password`)"
+        )
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether SAP refused a login in this run."""
+        return self._refused is not None
 
     def _accept(self, response: httpx.Response) -> None:
         jar = {cookie.name: cookie.value for cookie in httpx.Cookies(_extracted(response)).jar}
         body = Reply(200, {}, response.content).json() or {}
         jar.setdefault("B1SESSION", str(body.get("SessionId", "")))
+        self.accepted = True
         self._cookies = "; ".join(f"{name}={value}" for name, value in jar.items() if name in ("B1SESSION", "ROUTEID"))
         self._minutes = float(body.get("SessionTimeout") or 30)
         self._used = self._clock.uptime()

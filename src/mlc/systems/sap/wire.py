@@ -208,6 +208,7 @@ def ledger(row: dict[str, Any]) -> Ledger:
         local_currency=need(row, "LocalCurrency", "AdminInfo"),
         branches=row.get("EnableBranches") == "tYES",
         approvals=row.get("EnableApprovalProcedureInDI") == "tYES",
+        system_currency=row.get("SystemCurrency") or "",
         indirect=row.get("DirectIndirectRate") == "tNO",  # the field's column is called DirectRate
     )
 
