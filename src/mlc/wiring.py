@@ -41,7 +41,7 @@ from mlc.systems.sap import partners as sap_partners
 from mlc.systems.sap import recipes as sap_recipes
 from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads
-from mlc.systems.sap.session import Login
+from mlc.systems.sap.session import Login, SessionStore
 from mlc.systems.stripe import customers as stripe_customers
 from mlc.systems.stripe import later as stripe_later
 from mlc.systems.stripe import recipes as stripe_recipes
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import httpx
 
     from mlc.config import Settings, Tenant
-    from mlc.secrets import Resolver
+    from mlc.secrets import Resolver, Secret
 
 PASSES: dict[str, Callable[[Scene], Any]] = {
     "post-payments": PostPayments,
@@ -318,16 +318,25 @@ def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams, held: str = "")
 
     Raises ConfigError where a setting is not for the mode.
     """
+    password = resolver.resolve(tenant.name, "sap.password", tenant.sap.password)
+    kept = (
+        resolver.session_store() if tenant.sap.password is None else None
+    )  # where the password is, the session may be kept too
+    return sap_opened_by(tenant, password, seams, held=held, kept=kept)
+
+
+def sap_opened_by(
+    tenant: Tenant, password: Secret, seams: Seams, *, held: str = "", kept: SessionStore | None = None
+) -> SapSystem:
+    """Build the way to a tenant's SAP with a password that is at hand. Raises ConfigError where a setting is not for the mode."""
     refuse_unfit(tenant)
     config = tenant.sap
-    password = resolver.resolve(tenant.name, "sap.password", config.password)
     login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin, held)
     options = SapOptions(
         page_size=config.page_size, workers=config.workers, connect=config.timeout.connect, read=config.timeout.read,
         write=config.timeout.write, settle=float(config.settle_seconds), ca_bundle=str(config.ca_bundle) if config.ca_bundle else None,
         verify_tls=config.verify_tls, marker_field=config.marker_field,
     )  # fmt: skip
-    kept = resolver.session_store() if config.password is None else None  # where the password is, the session may be kept too
     return SapSystem(login, options, seams.clock, transport=seams.transports.get("sap"), store=kept, log=seams.log)
 
 

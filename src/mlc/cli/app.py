@@ -10,7 +10,8 @@ import typer
 
 # Which room has which commands, in the order in which the help shows them. A test compares it with what the rooms register.
 ROOMS = {
-    "playing": ("demo",), "sandboxing": ("sandbox",), "configuring": ("init", "config"), "secreting": ("secret",), "scheduling": ("schedule",),
+    "playing": ("demo",), "sandboxing": ("sandbox",), "starting": ("init",), "configuring": ("config",),
+    "secreting": ("secret",), "scheduling": ("schedule",),
     "explaining": ("explain",), "pinging": ("ping",), "looking": ("status",), "comparing": ("compare",), "reporting": ("report",),
     "passes": ("sync-customers", "push-invoices", "post-payments", "reconcile-payouts", "run", "replay"), "receiving": ("webhooks",),
     "holding": ("held",), "auditing": ("audit",), "caring": ("state",), "helping": ("help",),

@@ -65,6 +65,11 @@ class SapReads:
                 self._accounts[code] = next(iter(by_code or by_format), None)
         return {code: self._accounts[code] for code in codes}
 
+    def chart(self) -> Iterator[list[Account]]:
+        """Yield pages of the accounts that may be posted to, in the order of their codes."""
+        for page in self.system.pages("ChartOfAccounts", wire.ACCOUNT, "ActiveAccount eq 'tYES'", key="Code", page=_SMALL_ROWS):
+            yield [one for one in map(wire.account, page) if one.active and one.postable]
+
     def periods(self) -> list[Period]:
         """Return the posting periods; empty where this Service Layer does not tell them (SAP then refuses by itself)."""
         if self._periods is None:
