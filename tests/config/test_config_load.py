@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlc.config import InitAnswers, account_for, find, load, parse, redacted_dump, template, unsupported
+from mlc.config import account_for, find, load, parse, redacted_dump, unsupported
+from mlc.config.initfile import InitAnswers, template
 from mlc.config.models import (
     GoCardless,
     Limits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ def __getattr__(name: str) -> Any:
 
 def run() -> None:
     """Run the command line; whatever escapes a command ends as one sentence and code 1."""
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # none of them shall see a configuration, and looking for them takes time
     try:
         made(sys.argv[1:])()
     except SystemExit:

@@ -17,7 +17,8 @@ from mlc.cli.session import Session, attended, simple
 from mlc.core.errors import ConfigError, MlcError
 
 if TYPE_CHECKING:
-    from mlc.config import InitAnswers, Tenant
+    from mlc.config import Tenant
+    from mlc.config.initfile import InitAnswers
     from mlc.core.facts import Account
 
 Text = str | None
@@ -90,7 +91,7 @@ class _Questions:
     """What was answered so far; every answer is tried in the file that it will stand in."""
 
     def __init__(self, session: Session, path: Path) -> None:
-        from mlc.config import InitAnswers
+        from mlc.config.initfile import InitAnswers
 
         self.session, self.path = session, path
         self.answers: InitAnswers = InitAnswers(
@@ -128,7 +129,8 @@ class _Questions:
         self.answers = answers
 
     def _loaded(self, answers: InitAnswers) -> Tenant:
-        from mlc.config import parse, template
+        from mlc.config import parse
+        from mlc.config.initfile import template
 
         try:
             return next(iter(parse(template(answers).encode(), self.path, {"HOME": str(Path.home())}).tenants.values()))
@@ -192,7 +194,7 @@ class _Questions:
 
     def write(self) -> None:
         """Write the file, keep the password if it is wanted, and say what comes next."""
-        from mlc.config import template
+        from mlc.config.initfile import template
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

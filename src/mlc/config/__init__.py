@@ -1,7 +1,6 @@
 """The configuration: one YAML file, environment variables over it, and errors that name line, column and fix."""
 
 from mlc.config.environment import referred
-from mlc.config.initfile import InitAnswers, template
 from mlc.config.loader import find, load, parse
 from mlc.config.models import (
     GoCardless,
@@ -22,7 +21,6 @@ from mlc.config.values import Account, account_for, is_loopback, ping_address
 __all__ = [
     "Account",
     "GoCardless",
-    "InitAnswers",
     "Limits",
     "RateLimit",
     "Sap",
@@ -41,6 +39,5 @@ __all__ = [
     "ping_address",
     "redacted_dump",
     "referred",
-    "template",
     "unsupported",
 ]

@@ -28,7 +28,7 @@ NO_LITERALS = (
 class Model(BaseModel):
     """Base of all: unknown keys are errors, nothing changes after loading, errors never show a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class OneOf(Model):

@@ -16,8 +16,6 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from mlc.core import calendars
-
 Account = str | dict[str, str]
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _SECRET = re.compile(r"\b(?:(?:sk|rk|pk)_(?:live|test)_|whsec_)[A-Za-z0-9]|\b(?:live|sandbox)_[A-Za-z0-9_-]{30,}")
@@ -233,6 +231,8 @@ def _list_of_text(value: Any) -> tuple[str, ...]:
 
 
 def _calendar(value: Any) -> str | tuple[str, ...]:
+    from mlc.core import calendars  # most commands never need it
+
     several = isinstance(value, (list, tuple))
     texts = _list_of_text(value) if several else (_text(value),)
     for index, text in enumerate(texts):
