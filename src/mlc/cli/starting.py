@@ -45,6 +45,8 @@ def init(
     state: Annotated[Text, typer.Option("--state", help="The state file; left out: ~/.local/state/mlc/mlc.db.")] = None,
     stripe: Annotated[bool | None, typer.Option("--stripe/--no-stripe", help="Whether the tenant collects by Stripe.")] = None,
     gocardless: Annotated[bool | None, typer.Option("--gocardless/--no-gocardless", help="Whether it collects by GoCardless.")] = None,
+    stripe_url: Annotated[Text, typer.Option("--stripe-url", help="Another address of Stripe: that of mlc sandbox.")] = None,
+    gocardless_url: Annotated[Text, typer.Option("--gocardless-url", help="Another address of GoCardless: that of mlc sandbox.")] = None,
     clearing_account: Annotated[Text, typer.Option("--clearing-account", help="SAP account of the money that Stripe holds.")] = None,
     fee_account: Annotated[Text, typer.Option("--fee-account", help="SAP account of the fees.")] = None,
     bank_account: Annotated[Text, typer.Option("--bank-account", help="SAP account where payouts arrive.")] = None,
@@ -68,11 +70,12 @@ def init(
         first = date.today().replace(day=1).isoformat() if attended() else None
         one("start_date", start_date, "Nothing before this day is pushed or posted (YYYY-MM-DD)", first, "--start-date")
         one("secrets", secrets, "Where secrets are kept: keyring, file, env or systemd", _usual_store(), "--secrets")
-        if state is not None:
-            questions.take(state=state)
         use_stripe = questions.yes(stripe, "Does the tenant collect by Stripe?", default=True)
         use_gocardless = questions.yes(gocardless, "Does it collect by GoCardless?", default=False)
         questions.take(stripe=use_stripe, gocardless=use_gocardless)
+        for field, value in (("state", state), ("stripe_url", stripe_url), ("gocardless_url", gocardless_url)):
+            if value is not None:
+                one(field, value, "", None, f"--{field.replace('_', '-')}")
         given = {"clearing_account": clearing_account, "fee_account": fee_account, "bank_account": bank_account}
         questions.accounts(
             {role: given[role.split(".")[1]] for role in _ROLES if getattr(questions.answers, role.split(".")[0])}

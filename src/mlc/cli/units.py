@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pwd
 import re
 import string
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mlc.cli.secreting import references
 from mlc.core import calendars
 from mlc.core.errors import ConfigError
 from mlc.secrets import credential_of
+from mlc.secrets.keys import default_path
 
 if TYPE_CHECKING:
     from mlc.config import SecretRef, Settings, Tenant
@@ -180,6 +182,16 @@ def _paths(settings: Settings, one: Due, machine: Machine) -> Iterator[Path]:
         yield from (
             path for path in (settings.secrets.file, key.value if key is not None and key.kind == "file" else None) if path
         )
+        if key is None and (home := _home_of(machine.user)) is not None:
+            yield default_path(home)
+
+
+def _home_of(user: str) -> Path | None:
+    """Return the home of the user the passes run as, None where this machine does not know the user."""
+    try:
+        return Path(pwd.getpwnam(user).pw_dir)
+    except KeyError:
+        return None
 
 
 def _writable(settings: Settings, tenant: Tenant) -> str:
