@@ -61,7 +61,7 @@ def list_(
                     continue
                 rows.append((called(held), held.reason, held.amount or "", age(time.time() - held.since), held.text))
             if rows:
-                session.voice.table(["id", "reason", "amount", "for", "what"], rows, right=(2,))
+                session.voice.listing(["id", "reason", "amount", "for"], rows, right=(2,))
             elif not json:
                 session.voice.say(f"{tenant_.name}: nothing is held")
 
@@ -92,7 +92,9 @@ def show(
                 fields = {**item_of(held), "amount": held.amount or "-", "candidates": ", ".join(held.candidates) or "-"}
                 for line in fields_lines({name: value for name, value in fields.items() if value not in (None, "")}):
                     session.voice.out(line)
-                session.voice.out(f"next: {_next_steps(held)}")
+                session.voice.out("next, one of:")
+                for step in _next_steps(held):
+                    session.voice.out(f"  {step}")
 
     _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one, lambda: _must_be_found(found, wish))
 
@@ -107,27 +109,27 @@ def called(held: Held) -> str:
     return str(number) if number and "/push-invoice/" in held.name else thing_of(held.name)
 
 
-def _next_steps(held: Held) -> str:
+def _next_steps(held: Held) -> list[str]:
+    """Return what a person may do about it, each a line to type or a deed in SAP."""
     thing = called(held)
+    leave = f"mlc held dismiss {thing} --note TEXT"
+    again = f"mlc replay {thing} --again     (in spite of the doubt)"
     if "/link-customer/" in held.name:
-        return f"mlc held match {thing} CARDCODE, or mlc held dismiss {thing} --note TEXT"
+        return [f"mlc held match {thing} CARDCODE", leave]
     if "/payout-line/" in held.name or "/parked/" in held.name:
-        payment = held.about.get("payment") or thing
-        return (
-            f"mlc held match {payment} DOCNUM, mlc replay {held.about.get('payout')}, or mlc held dismiss {thing} --note TEXT"
-        )
+        return [f"mlc held match {held.about.get('payment') or thing} DOCNUM", f"mlc replay {held.about.get('payout')}", leave]
     if held.reason in ("refund", "dispute", "returned", "manual_payout"):
-        return f"book it in SAP, then mlc held dismiss {thing} --note TEXT"
+        return [f"book it in SAP, then {leave}"]
     if held.reason == "reopened" and "/settle/" in held.name:
         memo = " (a credit memo of the sum, made from its invoice, does it by itself)" if held.about.get("refund") else ""
-        return f"reconcile the debit in SAP{memo}, or mlc held dismiss {thing} --note TEXT"
+        return [f"reconcile the debit in SAP{memo}", leave]
     if any(f"/{verb}/" in held.name for verb in ("refund", "dispute", "returned")) or held.about.get("payout", "").startswith(
         "po_"
     ):
-        return f"mlc replay {thing}, mlc replay {thing} --again to book it in spite of the doubt, or mlc held dismiss {thing} --note TEXT"
+        return [f"mlc replay {thing}", again, leave]
     if "/post-payment/" in held.name:
-        return f"mlc held match {thing} DOCNUM, mlc replay {thing}, mlc replay {thing} --again, or mlc held dismiss {thing} --note TEXT"
-    return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"
+        return [f"mlc held match {thing} DOCNUM", f"mlc replay {thing}", again, leave]
+    return [f"clear the cause, then mlc replay {thing}", leave]
 
 
 @held_app.command("match")

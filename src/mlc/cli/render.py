@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -122,6 +123,23 @@ class Voice:
         for line in drawn.getvalue().splitlines():
             _write(sys.stdout, line.rstrip())
 
+    def listing(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
+        """Write a table on stdout whose last cell is a text: it stands below its row, so that no word of the row is broken."""
+        from rich.cells import cell_len
+
+        cells = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
+        widths = [max(cell_len(row[number]) for row in ([*columns, ""], *cells)) for number in range(len(columns))]
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
+        for row in ([*columns, ""], *cells):
+            gaps = [" " * (widths[number] - cell_len(row[number])) for number in range(len(columns))]
+            line = [
+                f"{gap}{cell}" if number in right else f"{cell}{gap}"
+                for number, (cell, gap) in enumerate(zip(row, gaps, strict=False))
+            ]
+            _write(sys.stdout, "  ".join(line).rstrip())
+            for text in textwrap.wrap(row[-1], max(20, width - 4), break_long_words=False, break_on_hyphens=False):
+                _write(sys.stdout, f"    {text}")
+
     # --- passes -----------------------------------------------------------------------------------------------------
 
     def item(self, item: Item, report: Report) -> None:
@@ -161,6 +179,12 @@ class Voice:
             self._told.add((report.tenant, message))
         if not self.as_json:
             self.say(summary_line(report))
+
+
+def _columns() -> int:
+    """Return the width that was asked for where there is no terminal."""
+    told = os.environ.get("COLUMNS", "")
+    return int(told) if told.isdigit() and int(told) else 80
 
 
 def item_fields(item: Item) -> dict[str, Any]:
