@@ -217,26 +217,16 @@ def _lock(desk: Desk) -> None:
 
 
 def test_demo(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`demo --json` keeps the contract and shows Stripe's books and GoCardless' payouts, which tie with SAP, and a proof without drift."""
+    """`demo --json` keeps the contract and shows books in whole minor units, payouts that tie with SAP, and a proof without drift."""
     monkeypatch.setattr(tempfile, "tempdir", str(desk.folder))
-    said = demo(desk)
+    desk.ports.wires.clear()  # it brings its own systems
+    said = desk.raw("demo", "--json", real=True)
     lines = check(said)
     assert (said.code, [line["tied"] for line in lines if "tied" in line]) == (0, [True, True])
     assert [one["drift"]["minor"] if isinstance(one["drift"], dict) else one["drift"] for one in said.of("clearing")] == [0, 0]
     assert [line["exit_code"] for line in said.of("summary") if line["exit_code"] not in (0, 3)] == []
-
-
-def test_the_books_of_the_demo_are_minor_units(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo's books are money like all other: whole minor units."""
-    monkeypatch.setattr(tempfile, "tempdir", str(desk.folder))
-    (books,) = demo(desk).of("books")
+    (books,) = said.of("books")
     assert [name for name, value in walk(books) if isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+", value)] == []
-
-
-def demo(desk: Desk) -> Said:
-    """Run the demo without the desk's systems: it brings its own."""
-    desk.ports.wires.clear()
-    return desk.raw("demo", "--json", real=True)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
