@@ -50,6 +50,14 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
                         _nothing_to_do(session, opened, name, section, alone=len(names) == 1, dry_run=options.dry_run)
                         continue
                     ended[name] = run_one(session, opened, name, options, since)
+            if (
+                options.dry_run
+                and len(ended) > 1
+                and any(one.counts["planned"] for one in session.reports if one.tenant == tenant.name)
+            ):
+                session.voice.say(
+                    f"{tenant.name}: each pass plans by what stands now, not by what the passes before it would have done"
+                )
             session.codes += ended.values()
             code = watch.code = errors.worst([*session.codes[before:], *ended.values()])
         for name in names:

@@ -81,7 +81,7 @@ def _tell(session: Session, tenant: str, proof: Proof) -> None:
     one = proof.statement
     if session.options.quiet and not one.drift and not proof.no_account:
         return
-    lines = [(title, amount, reason or text) for _, title, _, reason, amount, text in _lines(proof)]
+    lines = [(title, _read(amount, title, one.currency), reason or text) for _, title, _, reason, amount, text in _lines(proof)]
     session.voice.out(f"{tenant}  {one.provider}  {one.currency}  from {proof.since}")
     session.voice.table(["", one.currency, ""], lines, right=(1,))
     for note in proof.notes:
@@ -121,6 +121,15 @@ def _lines(proof: Proof) -> Iterator[tuple[str, str, str, str, str, str]]:
         yield from _section(one.currency, "unexplained", "NOT EXPLAINED", one.unexplained)
     if one.drift is not None:
         yield "drift", "drift", "", "", _major(one.drift, one.currency), _verdict(proof)
+
+
+def _read(amount: str, title: str, currency: str) -> str:
+    """Return a figure as people read it; one in another currency than its column says so."""
+    from decimal import Decimal
+
+    other = title.rpartition(" ")[2]
+    own = f" {other}" if len(other) == 3 and other.isupper() and other.isalpha() and other != currency else ""
+    return f"{Decimal(amount):,f}{own}"
 
 
 def _section(currency: str, where: str, title: str, section: Section) -> Iterator[tuple[str, str, str, str, str, str]]:

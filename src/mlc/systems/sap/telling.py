@@ -139,4 +139,4 @@ def _sum(amount: Decimal, currency: str, local: str) -> str:
 
 
 def _plain(amount: Decimal) -> str:
-    return f"{amount:.2f}" if amount == amount.quantize(Decimal("0.01")) else f"{amount:f}"
+    return f"{amount:,.2f}" if amount == amount.quantize(Decimal("0.01")) else f"{amount:,f}"
