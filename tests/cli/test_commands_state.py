@@ -119,6 +119,43 @@ def test_what_a_person_confirmed_and_decided_survives(desk: Desk) -> None:
     assert desk.mlc("held", "list", "--json").of("held") == []
 
 
+def test_a_change_in_sap_since_the_copy_is_not_taken_for_an_old_value(desk: Desk) -> None:
+    """A value that SAP has again since, and that the old copy had agreed on, is SAP's: Stripe's is not put in its place."""
+    paid(desk)
+    desk.company.books.partners["C1"].fields["EmailAddress"] = "old@example.com"
+    desk.mlc("sync-customers")
+    copy = desk.folder / "old.backup"
+    desk.mlc("state", "backup", str(copy))
+    customer = desk.company.account.all("customer")[0]["id"]
+    assert desk.company.account.read(customer)["email"] == "old@example.com"
+    desk.company.account.update_customer(customer, {"email": "one@example.com"})
+    desk.mlc("sync-customers")
+    desk.company.books.partners["C1"].fields["EmailAddress"] = "old@example.com"
+    put_back(desk, copy)
+    desk.mlc("state", "restored")
+    desk.mlc("sync-customers")
+    assert desk.company.books.partners["C1"].fields["EmailAddress"] == "old@example.com"
+    assert desk.company.account.read(customer)["email"] == "old@example.com"
+
+
+def test_cursors_are_forgotten_and_the_words_of_people_are_not(desk: Desk) -> None:
+    """After `restored` nothing is known of how far anything was read; what a person accepted stays accepted."""
+    desk.write(("first_run: go", "first_run: ask"))
+    desk.company.account.pay(desk.company.account.add_invoice(desk.company.account.add_customer("A"), 100))
+    assert desk.mlc("run", "--first-run").code in (0, 3)
+    before = cursors(desk)
+    assert any(name.startswith("first_run/") for name in before)
+    assert any(not name.startswith("first_run/") for name in before)
+    desk.mlc("state", "restored")
+    assert cursors(desk) == [name for name in before if name.startswith("first_run/")]
+
+
+def cursors(desk: Desk) -> list[str]:
+    """Return the names of what the state remembers of how far it has read."""
+    with sqlite3.connect(desk.folder / "mlc.db") as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM cursors ORDER BY name")]
+
+
 def test_check_tells_what_is_wrong(desk: Desk) -> None:
     """A sound file is told in one line; a changed trail, loose rights or a damaged page end with 1 and the next step."""
     paid(desk)

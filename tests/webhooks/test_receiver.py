@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from deliveries import Door, debit_events, plain_header, stripe_event, stripe_header
+from mlc.config import parse
 from mlc.core.errors import MlcError
+from mlc.core.inbox import DEBIT, DOCUMENT, MONEY, PAYOUT
+from mlc.secrets import Resolver
 from mlc.store.database import Database
 from mlc.store.inbox import Inbox, Post
 from mlc.webhooks import keeper as keeper_room
 from mlc.webhooks.app import MOST_BYTES
+from mlc.webhooks.endpoints import endpoints_of
 
 
 def rows(folder: Path) -> list[tuple[str, str, str, int, bool]]:
@@ -368,6 +372,18 @@ def test_events_nobody_needs_are_kept_and_wait_for_nobody(tmp_path: Path) -> Non
         assert door.stripe(stripe_event(type_="invoice.updated")) == 200
         assert door.heard[0][1] == ()
     assert rows(tmp_path) == [("SBODEMO", "stripe", "evt_1", 1, False)]
+
+
+def test_what_no_pass_of_a_tenant_deals_with_waits_for_nobody() -> None:
+    """A tenant that only collects by GoCardless has nobody who would deal with invoices of SAP or money at Stripe."""
+    text = b"tenants: {a: {start_date: 2026-10-01, sap: {url: 'http://127.0.0.1:1/b1s/v2', company_db: A, username: u,"
+    text += b" webhook_secret: {env: S}}, gocardless: {bank_account: '1', fee_account: '2', webhook_secret: {env: G}}}}"
+    settings = parse(text, Path("c.yaml"), {"HOME": "/nowhere"})
+    resolver = Resolver(settings.secrets, {"S": "of-saps-webhooks", "G": "of-gocardless"}, tty=False)
+    found, _ = endpoints_of(settings.tenants["a"], resolver)
+    endpoint = next(one for one in found if one.system == "sap")
+    assert {DOCUMENT, MONEY} <= endpoint.needless
+    assert not {PAYOUT, DEBIT} & endpoint.needless
 
 
 def test_what_our_own_requests_caused_calls_for_nothing(tmp_path: Path) -> None:
