@@ -186,6 +186,11 @@ def test_prune_takes_out_what_is_old_and_nothing_else(desk: Desk) -> None:
     desk.company.clock.pass_time(60)
     desk.mlc("run")
     ident = json.loads(body)["id"]
+    with sqlite3.connect(
+        desk.folder / "mlc.db"
+    ) as connection:  # a promise that never ended: its requests are all that is known of it
+        connection.execute("UPDATE intents SET state='open' WHERE id = (SELECT min(intent) FROM effects)")
+        kept = connection.execute("SELECT count(*) FROM effects WHERE intent = (SELECT min(intent) FROM effects)").fetchone()[0]
     desk.company.clock.pass_time(500 * DAY)
     assert desk.mlc("state", "prune", "--older-than", "5d").code == 2
     dry = desk.mlc("state", "prune", "-n")
@@ -196,7 +201,8 @@ def test_prune_takes_out_what_is_old_and_nothing_else(desk: Desk) -> None:
     [line] = desk.mlc("webhooks", "show", ident, "--json").of("delivery")
     assert line["body"] == ""
     with sqlite3.connect(desk.folder / "mlc.db") as connection:
-        assert connection.execute("SELECT count(*) FROM effects").fetchone()[0] == 0
+        assert connection.execute("SELECT count(*) FROM effects").fetchone()[0] == kept > 0
+        connection.execute("UPDATE intents SET state='done' WHERE state='open'")
         assert connection.execute("SELECT count(*) FROM intents WHERE state='done'").fetchone()[0] > 0
         assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == 4
     assert desk.mlc("audit", "verify").code == 0

@@ -43,7 +43,7 @@ def test_secrets_compare_by_value():
     assert Secret("a") != "a"
 
 
-@pytest.mark.parametrize("value", ["", "  ", "\t", "\n", "a\nb", "a\r", "a\0"])
+@pytest.mark.parametrize("value", ["", "  ", "\t", "\n", "a\nb", "a\r", "a\0", "\u200b", "\ufeff \u2060"])
 def test_what_cannot_be_a_secret(value):
     """Empty, blank and broken values are refused without being shown."""
     with pytest.raises(ValueError, match=r"^(is empty|has a line break in it)$"):

@@ -111,11 +111,25 @@ def test_something_new_is_not_kept_waiting_by_trouble(said: list[str]) -> None:
     assert caller.join(10)
 
 
+class Bell(threading.Condition):
+    """Notes for how long it was waited at the longest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float | None] = []
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait."""
+        self.waited.append(timeout)
+        return super().wait_for(predicate, timeout)
+
+
 def test_trouble_is_not_knocked_at_by_every_delivery(said: list[str]) -> None:
     """While a system is in trouble deliveries do not call for a pass more often than the least pause allows."""
     passes = Passes(errors.UNREACHABLE)
-    slow = Pace(quiet=0.01, most=0.05, documents=0.01, again=3600, most_again=3600, least_again=3600)
+    slow = Pace(quiet=0.01, most=0.05, documents=0.01, again=7200, most_again=7200, least_again=3600)
     caller = Caller("acme", passes.start, said.append, slow)
+    caller._bell = bell = Bell()
     caller.begin([MONEY])
     passes.until(lambda: len(passes.calls) == 1)
     for _ in range(50):
@@ -123,6 +137,7 @@ def test_trouble_is_not_knocked_at_by_every_delivery(said: list[str]) -> None:
     caller.end()
     assert caller.join(10)
     assert len(passes.calls) == 1
+    assert 3600 in bell.waited  # not only that the test ended before it would have called again
 
 
 def test_what_cannot_be_started_is_tried_again(said: list[str]) -> None:
