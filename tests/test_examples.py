@@ -95,6 +95,6 @@ def test_the_unit_is_accepted_by_systemd(tmp_path):
     if version is None or int(version[1]) < 250:
         pytest.skip("credentials are newer than this systemd")
     unit = tmp_path / "mlc-webhooks.service"
-    unit.write_text(example("mlc-webhooks.service").replace("/opt/mlc/.venv/bin/mlc", "/bin/true"))
+    unit.write_text(example("mlc-webhooks.service").replace("/usr/local/bin/mlc", "/bin/true"))
     verified = subprocess.run([command, "verify", str(unit)], capture_output=True, text=True, check=False, timeout=30)
     assert (verified.returncode, verified.stderr) == (0, "")
