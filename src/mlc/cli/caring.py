@@ -25,7 +25,7 @@ _DAYS = re.compile(r"([1-9][0-9]{0,4})d?")
 
 @state_app.command("backup")
 def backup(
-    target: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; left out: beside the state, with the moment.")] = None,
+    target: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to; left out: beside the state, with the moment.")] = None,
     config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False,
 ) -> None:  # fmt: skip
     """Copy the state file, also while a run is under way; the copy is checked and readable by its owner alone."""
@@ -112,7 +112,7 @@ def restored(
 
 @state_app.command("prune")
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", help="Days, such as 400d; 30 at least.")] = "400d",
+    older_than: Annotated[str, typer.Option("--older-than", metavar="DAYS", help="Days, such as 400d; 30 at least.")] = "400d",
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, lock_timeout: o.LockTimeout = 0.0,
     quiet: o.Quiet = False,
 ) -> None:  # fmt: skip

@@ -133,7 +133,7 @@ def _next_steps(held: Held) -> str:
 @held_app.command("match")
 def match(
     wish: o.HeldPayment,
-    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers in order; a customer's CardCode.")],
+    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM", help="Invoice numbers in order; a customer's CardCode.")],
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, company: o.Company = None,
 ) -> None:  # fmt: skip
@@ -160,7 +160,7 @@ def match(
 
 @held_app.command("dismiss")
 def dismiss(
-    wish: Wish, note: Annotated[str, typer.Option("--note", help="Why; it stands in the audit trail.")],
+    wish: Wish, note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; it stands in the audit trail.")],
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Let an item wait for nobody any more, with a note. Nothing is posted by that."""

@@ -165,7 +165,7 @@ def register(app: typer.Typer) -> None:
     )  # fmt: skip
     command(
         "post-payments", ("post-payments",), "Stripe payments to SAP.",
-        "Stripe payments to SAP as incoming payments; refunds and disputes are held.",
+        "Stripe payments to SAP as incoming payments; refunds and disputes are booked or held, as configured.",
     )  # fmt: skip
     command(
         "reconcile-payouts", ("reconcile-payouts",), "GoCardless payouts to SAP entries.",

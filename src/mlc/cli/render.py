@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mlc.engine.report import Item, Report
 
 SCHEMA = "mlc/1"
+_LONG = re.compile(r"[^\s/]{300,}")  # somebody pasted a file where an id was wanted
 _FREE_TEXTS = {"text", "message", "notes", "data", "wrong"}
 _STATES = ("planned", "done", "held", "refused", "in_doubt")
 _LEVELS = {"yellow": "warning", "magenta": "warning", "red": "error"}
@@ -96,6 +98,8 @@ class Voice:
     def _log(self, level: str, text: str, style: str = "", hint: str = "") -> None:
         """Write a line on stderr, as people, the journal or a collector of logs want it."""
         text, hint = self.clean(text), self.clean(hint)
+        if level == "error":  # after the secrets are out: half of one would not be known for one
+            text, hint = _LONG.sub(_shortened, text), _LONG.sub(_shortened, hint)
         if self.log_format == "json":
             line = {"ts": _now(), "level": level, **self.context, "message": text, **({"hint": hint} if hint else {})}
             _write(sys.stderr, _dumped(line, sys.stderr))
@@ -250,6 +254,10 @@ def fields_lines(fields: Mapping[str, object]) -> list[str]:
     """Return name-value lines, aligned."""
     width = max((len(name) for name in fields), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+
+
+def _shortened(word: re.Match[str]) -> str:
+    return f"{word[0][:60]}... ({len(word[0])} characters)"
 
 
 def _plain(text: str) -> str:

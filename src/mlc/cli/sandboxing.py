@@ -24,10 +24,16 @@ TENANT = "sandbox"
 
 
 def sandbox(
-    folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
-    sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    stripe_port: Annotated[int, typer.Option("--stripe-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    gocardless_port: Annotated[int, typer.Option("--gocardless-port", min=0, max=65535, help="0 takes any free port.")] = 0,
+    folder: Annotated[Path, typer.Option("--dir", metavar="PATH", help="Where config.yaml and the state are kept.")] = Path(
+        "sandbox"
+    ),
+    sap_port: Annotated[int, typer.Option("--sap-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")] = 0,
+    stripe_port: Annotated[
+        int, typer.Option("--stripe-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")
+    ] = 0,
+    gocardless_port: Annotated[
+        int, typer.Option("--gocardless-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")
+    ] = 0,
     webhooks: Annotated[
         str | None,
         typer.Option("--webhooks", metavar="URL", help="Deliver webhooks to this receiver, such as http://127.0.0.1:8377."),

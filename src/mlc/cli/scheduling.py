@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 schedule_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The tenants' calendars as systemd units, crontab lines, or next moments."
 )
-Dir = Annotated[Path | None, typer.Option("--dir", help="Write the units into this folder, for example /etc/systemd/system.")]
-User = Annotated[str, typer.Option("--user", help="The user the passes run as.")]
-Command = Annotated[
-    str | None, typer.Option("--command", help="Absolute path of mlc on the machine; left out: the one running.")
+Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", metavar="PATH", help="Write the units into this folder, for example /etc/systemd/system."),
 ]
-Count = Annotated[int, typer.Option("--count", min=1, max=100, help="How many moments of each pass.")]
+User = Annotated[str, typer.Option("--user", metavar="NAME", help="The user the passes run as.")]
+Command = Annotated[
+    str | None,
+    typer.Option("--command", metavar="PATH", help="Absolute path of mlc on the machine; left out: the one running."),
+]
+Count = Annotated[int, typer.Option("--count", metavar="N", min=1, max=100, help="How many moments of each pass.")]
 _TOO_OFTEN = timedelta(minutes=5)
 
 
@@ -170,9 +174,9 @@ def _write(session: Session, directory: Path, wanted: dict[str, str], every: set
     """Write the units that are new or different; nothing at all where one stands in the place of a foreign file."""
     from mlc.cli.units import MARK
 
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} is no folder", hint="make it, or give --dir /etc/systemd/system")
     try:
+        if not directory.is_dir():
+            raise ConfigError(f"{directory} is no folder", hint="make it, or give --dir /etc/systemd/system")
         there = {name: _ours(directory / name) for name in wanted}
         for name, text in wanted.items():
             before = there[name]
