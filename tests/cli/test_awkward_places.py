@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import sys
 from typing import Any, NoReturn
 
 import pytest
 from desk import Desk, Said
 
+from mlc.cli.render import Voice
 from mlc.store.database import unusable
 
 _FAR = "x" * 300  # longer than a file name may be: the file system refuses to look, even for root
@@ -27,6 +29,12 @@ def test_a_state_that_cannot_be_looked_at(desk: Desk, words: tuple[str, ...]) ->
     """Looking whether it exists may be refused already."""
     desk.write((f"{desk.folder}/mlc.db", f"{desk.folder}/{_FAR}"))
     _clear(desk.mlc(*words), 1, "cannot be used: File name too long")
+
+
+def test_a_file_that_is_far_too_large_is_no_configuration(desk: Desk) -> None:
+    """Said at once, not after minutes of reading."""
+    desk.config.write_text("# x\n" * (1 << 19) + "#")
+    _clear(desk.mlc("status"), 2, "is larger than 2 MiB")
 
 
 def test_an_empty_state_file_is_none(desk: Desk) -> None:
@@ -129,3 +137,23 @@ def test_a_file_pasted_for_an_id(desk: Desk) -> None:
     said = desk.mlc("held", "show", "x" * 10_000)
     _clear(said, 2, "... (10000 characters)")
     assert len(said.err) < 400
+
+
+def test_a_narrow_terminal_breaks_no_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """At 60 columns a table with no room for its words becomes lines, each with its column's name."""
+    monkeypatch.setattr("mlc.cli.render.shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    columns = ["id", "reason", "amount", "", "what"]
+    row = [
+        "pi_3x55g1RQXt2zmVfM5oK02IiI",
+        "no_customer",
+        "42.00 EUR",
+        "ok",
+        "names no invoice, and its customer is linked to nobody",
+    ]
+    Voice().table(columns, [row], right=[2])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [row[0], "  reason: no_customer", "  amount: 42.00 EUR", "  ok"]
+    assert max(map(len, lines)) <= 60
+    Voice().table(["tenant", "what"], [["acme", "fits"]])
+    assert capsys.readouterr().out.splitlines() == ["tenant  what", "acme    fits"]
