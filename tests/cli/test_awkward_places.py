@@ -35,6 +35,10 @@ def test_a_file_that_is_far_too_large_is_no_configuration(desk: Desk) -> None:
     """Said at once, not after minutes of reading."""
     desk.config.write_text("# x\n" * (1 << 19) + "#")
     _clear(desk.mlc("status"), 2, "is larger than 2 MiB")
+    desk.config.write_text(
+        "a: &a [x]\n" + "".join(f"b{n}: &b{n} [{','.join([f'*b{n - 1}' if n else '*a'] * 9)}]\n" for n in range(12))
+    )
+    _clear(desk.mlc("status"), 2, "far too many values")
 
 
 def test_an_empty_state_file_is_none(desk: Desk) -> None:
