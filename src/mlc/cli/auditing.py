@@ -81,7 +81,7 @@ def export(config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = F
     _trail(o.common(config, tenant, json=True, quiet=quiet, verbose=verbose), None, None)
 
 
-@audit_app.command("verify")
+@audit_app.command("verify", short_help="Prove that no row was changed or removed.")
 def verify(
     head: Annotated[str | None, typer.Option("--head", metavar="HASH", help="A hash noted earlier: it must still be in the trail.")] = None,
     config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,

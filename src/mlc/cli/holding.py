@@ -68,7 +68,7 @@ def list_(
     _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one)
 
 
-@held_app.command("show")
+@held_app.command("show", short_help="One item, and what can be done.")
 def show(
     wish: Wish,
     config: o.Config = None,
@@ -130,7 +130,7 @@ def _next_steps(held: Held) -> str:
     return f"clear the cause, then mlc replay {thing}; or mlc held dismiss {thing} --note TEXT"
 
 
-@held_app.command("match")
+@held_app.command("match", short_help="Say which invoices a payment pays.")
 def match(
     wish: o.HeldPayment,
     invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM", help="Invoice numbers in order; a customer's CardCode.")],
@@ -158,7 +158,7 @@ def match(
     session.end()
 
 
-@held_app.command("dismiss")
+@held_app.command("dismiss", short_help="Let an item wait no more, with a note.")
 def dismiss(
     wish: Wish, note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; it stands in the audit trail.")],
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,

@@ -34,7 +34,7 @@ _BOOKED = {"payments": "payments", "refunds_disputes": "refunds and disputes", "
            "bounced": "payouts that bounced"}  # fmt: skip
 
 
-@report_app.command("clearing")
+@report_app.command("clearing", short_help="Prove the clearing accounts.")
 def clearing(
     since: Since = None, csv: Csv = None,
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,

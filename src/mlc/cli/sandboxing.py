@@ -13,7 +13,8 @@ import typer
 
 from mlc.cli import options as o
 from mlc.cli.playing import SECRETS, WRITTEN, serving, write_config
-from mlc.cli.session import Session, install_signals, simple
+from mlc.cli.session import Session, Terminated, install_signals, simple
+from mlc.core import errors
 from mlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ def sandbox(
                     say(f"   what was sent:     curl -s {stripe.url}/sandbox/deliveries    (each system has its own)")
                 say("Ctrl-C ends it; everything in it is forgotten then.")
                 sys.stderr.flush()
-                _wait()
+                try:
+                    _wait()
+                except (KeyboardInterrupt, Terminated) as stop:  # not as a run, which goes on from here next time
+                    say("the sandbox has ended; what was in it is forgotten")
+                    session.end([errors.TERMINATED if isinstance(stop, Terminated) else errors.INTERRUPTED])
 
     simple(o.common(quiet=quiet), work)
 

@@ -38,7 +38,7 @@ Count = Annotated[int, typer.Option("--count", metavar="N", min=1, max=100, help
 _TOO_OFTEN = timedelta(minutes=5)
 
 
-@schedule_app.command("systemd")
+@schedule_app.command("systemd", short_help="Print services and timers.")
 def systemd(
     directory: Dir = None, user: User = "mlc", command: Command = None, config: o.Config = None, tenant: o.Tenants = None,
     quiet: o.Quiet = False,
@@ -64,7 +64,7 @@ def systemd(
     simple(o.common(config, tenant, quiet=quiet), work)
 
 
-@schedule_app.command("cron")
+@schedule_app.command("cron", short_help="Print lines for a crontab.")
 def cron(command: Command = None, config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = False) -> None:
     """Print crontab lines; what cron cannot say is an error."""
 
@@ -80,7 +80,7 @@ def cron(command: Command = None, config: o.Config = None, tenant: o.Tenants = N
     simple(o.common(config, tenant, quiet=quiet), work)
 
 
-@schedule_app.command("next")
+@schedule_app.command("next", short_help="Tell the next moments.")
 def next_(
     count: Count = 3, config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False
 ) -> None:

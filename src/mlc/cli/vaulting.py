@@ -115,6 +115,6 @@ def rotate(
 
 def add_to(secret_app: typer.Typer) -> None:
     """Add the commands of this room to `mlc secret`."""
-    secret_app.command("move")(move)
-    secret_app.command("rotate")(rotate)
+    secret_app.command("move", short_help="Copy them from one store to the other.")(move)
+    secret_app.command("rotate", short_help="A new key for the encrypted file.")(rotate)
     secret_app.add_typer(key_app, name="key")
