@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from mlc.cli.outlets import speaking
+
 
 def main() -> None:
     """Start the command line; it ends with one of the exit codes of the contract."""
+    speaking(_work)
+
+
+def _work() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from mlc import __version__
 

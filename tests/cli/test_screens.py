@@ -140,6 +140,7 @@ def test_help(desk: Desk) -> None:
         said = desk.raw(*words, "--help")
         assert (said.code, said.err) == (0, "")
         assert max(map(len, said.out.splitlines())) <= 80
+        assert not any(line.endswith("...") for line in said.out.splitlines()[2:])  # a list of commands tells whole sentences
         screens.append(said.out)
     golden("help", "---\n".join(screens))
 

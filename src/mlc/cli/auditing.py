@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from mlc.core.errors import ConfigError
 if TYPE_CHECKING:
     from mlc.store.audit import AuditRow
 
+_HASH = re.compile(r"[0-9a-f]{12,64}")  # runs show twelve characters, `status` sixteen
 audit_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The trail: who asked for what, what was sent and answered."
 )
@@ -57,7 +59,7 @@ def _trail(options: o.Common, wish: str | None, last: int | None) -> None:
 
 @audit_app.command("list")
 def list_(
-    last: Annotated[int, typer.Option("--last", min=1, help="So many of the newest rows.")] = 50,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, max=1_000_000, help="So many of the newest rows.")] = 50,
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Show the newest rows."""
@@ -79,9 +81,9 @@ def export(config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = F
     _trail(o.common(config, tenant, json=True, quiet=quiet, verbose=verbose), None, None)
 
 
-@audit_app.command("verify")
+@audit_app.command("verify", short_help="Prove that no row was changed or removed.")
 def verify(
-    head: Annotated[str | None, typer.Option("--head", help="A hash that was noted earlier: it must still be in the trail.")] = None,
+    head: Annotated[str | None, typer.Option("--head", metavar="HASH", help="A hash noted earlier: it must still be in the trail.")] = None,
     config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Prove that no row was changed, removed or moved."""
@@ -90,6 +92,11 @@ def verify(
         from mlc.store.audit import Audit
         from mlc.store.database import Database
 
+        if head is not None and not _HASH.fullmatch(head):  # an empty variable of a script is no proof, and no broken trail
+            raise ConfigError(
+                f'--head "{head}" is no hash of the trail',
+                hint="give at least the first 12 of its characters, as runs show them",
+            )
         database = Database.open(session.settings().state, create=False)
         try:
             audit = Audit(database)

@@ -23,9 +23,9 @@ state_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Care 
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d?")
 
 
-@state_app.command("backup")
+@state_app.command("backup", short_help="Copy the state file, also during a run.")
 def backup(
-    target: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; left out: beside the state, with the moment.")] = None,
+    target: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to; left out: beside the state, with the moment.")] = None,
     config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False,
 ) -> None:  # fmt: skip
     """Copy the state file, also while a run is under way; the copy is checked and readable by its owner alone."""
@@ -56,7 +56,7 @@ def backup(
     simple(o.common(config, json=json, quiet=quiet), work)
 
 
-@state_app.command("check")
+@state_app.command("check", short_help="Look whether the state file is sound.")
 def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False) -> None:
     """Look at the whole state file: its structure, the chain of the trail, its rights, the room around it. 1 where something is wrong."""
 
@@ -89,7 +89,7 @@ def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False)
     simple(o.common(config, json=json, quiet=quiet), work)
 
 
-@state_app.command("restored")
+@state_app.command("restored", short_help="Say that an older copy was put back.")
 def restored(
     config: o.Config = None, tenant: o.Tenants = None, lock_timeout: o.LockTimeout = 0.0, quiet: o.Quiet = False
 ) -> None:
@@ -110,9 +110,9 @@ def restored(
     _tend(session, each, "mlc state restored")
 
 
-@state_app.command("prune")
+@state_app.command("prune", short_help="Take out what is old; the trail stays.")
 def prune(
-    older_than: Annotated[str, typer.Option("--older-than", help="Days, such as 400d; 30 at least.")] = "400d",
+    older_than: Annotated[str, typer.Option("--older-than", metavar="DAYS", help="Days, such as 400d; 30 at least.")] = "400d",
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, lock_timeout: o.LockTimeout = 0.0,
     quiet: o.Quiet = False,
 ) -> None:  # fmt: skip
@@ -138,7 +138,7 @@ def prune(
     _tend(session, each, "mlc state prune")
 
 
-@state_app.command("erase")
+@state_app.command("erase", short_help="Take out one customer's personal data.")
 def erase(
     card: Annotated[str, typer.Argument(metavar="CARDCODE", help="The business partner whose personal data are taken out.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal; needed without one.")] = False,
@@ -187,7 +187,7 @@ def _tend(session: Session, work: Callable[[Journal, str], None], holder: str) -
     session.end()
 
 
-@state_app.command("export")
+@state_app.command("export", short_help="Write every row as JSON Lines.")
 def export(config: o.Config = None, tenant: o.Tenants = None) -> None:
     """Write every row of a tenant's state as JSON Lines on stdout; the trail has `mlc audit export`."""
 

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from mlc.passes.comparing import Comparison
     from mlc.passes.scene import Scene
 
-Since = Annotated[str | None, typer.Option("--since", help="From this day on (YYYY-MM-DD), never before start_date.")]
-Until = Annotated[str | None, typer.Option("--until", help="Up to and with this day (YYYY-MM-DD); today if left out.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="From this day on (YYYY-MM-DD), never before start_date.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="DATE", help="Up to and with this day (YYYY-MM-DD); today if left out.")
+]
 _WIDTH = 80
 _GLUE = "\x1f"  # keeps a count with its word while lines are broken
 _WORDS = {

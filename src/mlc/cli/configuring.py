@@ -14,7 +14,7 @@ config_app = typer.Typer(
 )
 
 
-@config_app.command("check")
+@config_app.command("check", short_help="Find what is wrong with the configuration.")
 def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0) -> None:
     """Validate the configuration; errors name file:line:column, the key, and the fix."""
 
@@ -30,7 +30,7 @@ def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False,
     simple(o.common(config, json=json, quiet=quiet, verbose=verbose), work)
 
 
-@config_app.command("show")
+@config_app.command("show", short_help="What is in force, and where from.")
 def show(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0) -> None:
     """Show the configuration in force, defaults and environment included; secrets as references."""
 
@@ -49,7 +49,7 @@ def show(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False, 
     simple(o.common(config, json=json, quiet=quiet, verbose=verbose), work)
 
 
-@config_app.command("schema")
+@config_app.command("schema", short_help="Its JSON Schema, for editors.")
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors: they complete and check while one types."""
     import json
@@ -59,7 +59,7 @@ def schema() -> None:
     typer.echo(json.dumps(editor_schema(), indent=2, ensure_ascii=False))
 
 
-@config_app.command("accounts")
+@config_app.command("accounts", short_help="Accounts of SAP's chart to choose from.")
 def accounts(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of a code or a name; left out: all of them.")] = "",
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
@@ -89,4 +89,4 @@ def accounts(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.add_typer(config_app, name="config")
+    app.add_typer(config_app, name="config", short_help="Check it, show it, choose accounts.")

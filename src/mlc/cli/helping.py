@@ -69,7 +69,7 @@ def _paragraphs(text: str) -> list[str]:
     return found
 
 
-def help_(topic: Annotated[str | None, typer.Argument(metavar="[TOPIC]", autocompletion=lambda: list(TOPICS))] = None) -> None:
+def help_(topic: Annotated[str | None, typer.Argument(metavar="TOPIC", autocompletion=lambda: list(TOPICS))] = None) -> None:
     """Tell about one topic: config, secrets, exit-codes, json, held, state. A command's own help is `mlc COMMAND --help`."""
     from mlc.cli.options import common
     from mlc.cli.session import Session, simple

@@ -68,7 +68,7 @@ def list_(
     _each(o.common(config, tenant, json=json, quiet=quiet, verbose=verbose), one)
 
 
-@held_app.command("show")
+@held_app.command("show", short_help="One item, and what can be done.")
 def show(
     wish: Wish,
     config: o.Config = None,
@@ -132,10 +132,10 @@ def _next_steps(held: Held) -> list[str]:
     return [f"clear the cause, then mlc replay {thing}", leave]
 
 
-@held_app.command("match")
+@held_app.command("match", short_help="Say which invoices a payment pays.")
 def match(
     wish: o.HeldPayment,
-    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM...", help="Invoice numbers in order; a customer's CardCode.")],
+    invoices: Annotated[list[str], typer.Argument(metavar="DOCNUM", help="Invoice numbers in order; a customer's CardCode.")],
     config: o.Config = None, tenant: o.Tenants = None, dry_run: o.DryRun = False, json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0, lock_timeout: o.LockTimeout = 0.0, company: o.Company = None,
 ) -> None:  # fmt: skip
@@ -160,9 +160,9 @@ def match(
     session.end()
 
 
-@held_app.command("dismiss")
+@held_app.command("dismiss", short_help="Let an item wait no more, with a note.")
 def dismiss(
-    wish: Wish, note: Annotated[str, typer.Option("--note", help="Why; it stands in the audit trail.")],
+    wish: Wish, note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; it stands in the audit trail.")],
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Let an item wait for nobody any more, with a note. Nothing is posted by that."""

@@ -10,18 +10,26 @@ import typer
 
 from mlc.cli.completing import held_ids, tenants
 
-Config = Annotated[Path | None, typer.Option("--config", help="Configuration file; see README for where it is looked for.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="PATH", help="Configuration file; see README for where it is looked for.")
+]
 Tenants = Annotated[
     list[str] | None,
-    typer.Option("--tenant", help="Only this tenant; repeatable. None means every tenant.", autocompletion=tenants),
+    typer.Option(
+        "--tenant", metavar="NAME", help="Only this tenant; repeatable. None means every tenant.", autocompletion=tenants
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Decide and show, but write nothing anywhere.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout for scripts, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say errors only.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say every request; twice: traces of defects.")]
-Since = Annotated[str | None, typer.Option("--since", help="Look back to this day (YYYY-MM-DD), never before start_date.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many documents in this run.")]
-LockTimeout = Annotated[float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another run to end.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Look back to this day (YYYY-MM-DD), never before start_date.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most this many documents in this run.")]
+LockTimeout = Annotated[
+    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="Seconds to wait for another run to end.")
+]
 AcceptLimit = Annotated[bool, typer.Option("--accept-limit", help="Go on once in spite of a safety limit.")]
 FirstRun = Annotated[bool, typer.Option("--first-run", help="Yes, this pass may write for the first time.")]
 
@@ -39,7 +47,8 @@ LogFormat = Annotated[
     ),
 ]
 Company = Annotated[
-    list[str] | None, typer.Option("--company", help="The company's name (company_db), typed once before a live tenant writes.")
+    list[str] | None,
+    typer.Option("--company", metavar="NAME", help="The company's name (company_db), typed once before a live tenant writes."),
 ]
 
 

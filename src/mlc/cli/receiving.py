@@ -30,10 +30,10 @@ _PATIENCE = 240.0  # seconds that a pass under way is waited for at the end: a w
 webhooks_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Receive webhooks, and look at what has arrived.")
 
 
-@webhooks_app.command("serve")
+@webhooks_app.command("serve", short_help="Receive, verify and store until stopped.")
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; a TLS proxy stands in front of it.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = PORT,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="To listen on; a TLS proxy stands in front of it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")] = PORT,
     post: Annotated[bool, typer.Option("--post", help="Run the pass that a delivery calls for at once.")] = False,
     config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = False, verbose: o.Verbose = 0,
     log_format: o.LogFormat = None,
@@ -208,11 +208,11 @@ def _one_at_a_time(say: Callable[[str], None]) -> Callable[[str], None]:
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
-@webhooks_app.command("list")
+@webhooks_app.command("list", short_help="What has arrived, the newest first.")
 def list_(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only what no pass has dealt with yet.")] = False,
-    system: Annotated[str, typer.Option("--system", help="Only stripe, gocardless or sap.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 50,
+    system: Annotated[str | None, typer.Option("--system", metavar="NAME", help="Only stripe, gocardless or sap.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1_000_000, help="At most so many, the newest.")] = 50,
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False,
 ) -> None:  # fmt: skip
     """List what webhooks delivered, the newest first: when, which event, about what, and whether a pass has dealt with it."""
@@ -221,12 +221,12 @@ def list_(
         from mlc.cli.books import reading
         from mlc.webhooks.endpoints import SYSTEMS
 
-        if system and system not in SYSTEMS:
+        if system is not None and system not in SYSTEMS:
             raise ConfigError(f"--system {system} is none", hint=f"one of {', '.join(SYSTEMS)}")
         settings = session.settings()
         for one in session.tenants(settings):
             with session.guarded(f"{one.name}: "), reading(settings, one) as journal:
-                letters = journal.inbox.newest_rows(limit, waiting=waiting, system=system)
+                letters = journal.inbox.newest_rows(limit, waiting=waiting, system=system or "")
                 if json:
                     for letter in letters:
                         session.voice.emit("delivery", tenant=one.name, **_fields(letter))
@@ -239,7 +239,7 @@ def list_(
     simple(o.common(config, tenant, json=json), work)
 
 
-@webhooks_app.command("show")
+@webhooks_app.command("show", short_help="One event as it was delivered.")
 def show(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="The processor's event id, as `mlc webhooks list` shows it.")],
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False,
@@ -299,4 +299,4 @@ def _fields(letter: Letter) -> dict[str, Any]:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
-    app.add_typer(webhooks_app, name="webhooks")
+    app.add_typer(webhooks_app, name="webhooks", short_help="Receive webhooks, see what came.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mlc.engine.report import Item, Report
 
 SCHEMA = "mlc/1"
+_LONG = re.compile(r"[^\s/]{300,}")  # somebody pasted a file where an id was wanted
+_NARROW = 80  # what tables are made for
 _FREE_TEXTS = {"text", "message", "notes", "data", "wrong"}
 _STATES = ("planned", "done", "held", "refused", "in_doubt")
 _LEVELS = {"yellow": "warning", "magenta": "warning", "red": "error"}
@@ -97,6 +100,8 @@ class Voice:
     def _log(self, level: str, text: str, style: str = "", hint: str = "") -> None:
         """Write a line on stderr, as people, the journal or a collector of logs want it."""
         text, hint = self.clean(text), self.clean(hint)
+        if level == "error":  # after the secrets are out: half of one would not be known for one
+            text, hint = _LONG.sub(_shortened, text), _LONG.sub(_shortened, hint)
         if self.log_format == "json":
             line = {"ts": _now(), "level": level, **self.context, "message": text, **({"hint": hint} if hint else {})}
             _write(sys.stderr, _dumped(line, sys.stderr))
@@ -106,19 +111,24 @@ class Voice:
             _write(sys.stderr, _styled(_plain(text), style, sys.stderr))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
-        """Write a table on stdout, wrapped to the terminal (80 columns where there is none)."""
+        """Write a table on stdout, wrapped to the terminal (80 columns where there is none); row under row where words would break."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        texts = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
+        if width is not None and width < _NARROW and not _fits(columns, texts, width):
+            for line in _stacked(columns, texts, width):
+                _write(sys.stdout, line)
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(columns):
             whole = number == 0 or number in right  # ids and figures are never broken: they are copied
             table.add_column(column, justify="right" if number in right else "left", overflow="fold", no_wrap=whole)
-        for row in rows:
-            table.add_row(*(Text(_plain(self.clean(str(cell)))) for cell in row))
+        for row in texts:
+            table.add_row(*map(Text, row))
         drawn = io.StringIO()
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         Console(file=drawn, highlight=False, emoji=False, force_terminal=False, color_system=None, width=width).print(table)
         for line in drawn.getvalue().splitlines():
             _write(sys.stdout, line.rstrip())
@@ -274,6 +284,34 @@ def fields_lines(fields: Mapping[str, object]) -> list[str]:
     """Return name-value lines, aligned."""
     width = max((len(name) for name in fields), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Tell whether a table has room for its longest words, and for some of what the last column says."""
+    words = [
+        max((len(word) for cell in cells for word in cell.split()), default=0) for cells in zip(columns, *rows, strict=True)
+    ]
+    return sum(words[:-1]) + max(20, min(words[-1], 30)) + 2 * (len(words) - 1) <= width
+
+
+def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """Yield each row as lines of its own: what it is about, and under it every column by its name."""
+    for first, *others in rows:
+        yield first
+        for name, cell in zip(columns[1:], others, strict=True):
+            said = f"{name}: {cell}" if name else cell
+            yield from textwrap.wrap(
+                said,
+                max(width, 20),
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+
+
+def _shortened(word: re.Match[str]) -> str:
+    return f"{word[0][:60]}... ({len(word[0])} characters)"
 
 
 def _plain(text: str) -> str:

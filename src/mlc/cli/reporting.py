@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from mlc.passes.clearing import Proof
 
 report_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What the books say, beside what the providers say.")
-Since = Annotated[str | None, typer.Option("--since", help="Show the provider's movements from this day; the proof is whole.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Show the provider's movements from this day; the proof is whole.")
+]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Write every line to this file as well.")]
 _HEAD = ("tenant", "provider", "currency", "account", "section", "line", "id", "reason", "amount", "text")
 _TITLES = {
@@ -31,7 +34,7 @@ _BOOKED = {"payments": "payments", "refunds_disputes": "refunds and disputes", "
            "bounced": "payouts that bounced"}  # fmt: skip
 
 
-@report_app.command("clearing")
+@report_app.command("clearing", short_help="Prove the clearing accounts.")
 def clearing(
     since: Since = None, csv: Csv = None,
     config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
@@ -188,20 +191,18 @@ def _rows(tenant: str, proof: Proof) -> Iterator[tuple[str, ...]]:
 
 
 def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
-    """Write the file whole or not at all."""
-    import csv
-    import os
+    """Write the file whole or not at all; a device, a pipe or a link is written to, never put out of its place."""
     import tempfile
 
     from mlc.core.errors import ConfigError
 
     try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            _fill(os.open(path, os.O_WRONLY | os.O_TRUNC), rows)
+            return
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(_HEAD)
-                writer.writerows([_harmless(cell) for cell in row] for row in rows)
+            _fill(handle, rows)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -210,6 +211,15 @@ def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror or error}", hint="give --csv a path in a folder you may write to"
         ) from error
+
+
+def _fill(handle: int, rows: list[tuple[str, ...]]) -> None:
+    import csv
+
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_HEAD)
+        writer.writerows([_harmless(cell) for cell in row] for row in rows)
 
 
 def _harmless(cell: str) -> str:

@@ -13,7 +13,8 @@ import typer
 
 from mlc.cli import options as o
 from mlc.cli.playing import SECRETS, WRITTEN, serving, write_config
-from mlc.cli.session import Session, install_signals, simple
+from mlc.cli.session import Session, Terminated, install_signals, simple
+from mlc.core import errors
 from mlc.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ TENANT = "sandbox"
 
 
 def sandbox(
-    folder: Annotated[Path, typer.Option("--dir", help="Where config.yaml and the state are kept.")] = Path("sandbox"),
-    sap_port: Annotated[int, typer.Option("--sap-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    stripe_port: Annotated[int, typer.Option("--stripe-port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    gocardless_port: Annotated[int, typer.Option("--gocardless-port", min=0, max=65535, help="0 takes any free port.")] = 0,
+    folder: Annotated[Path, typer.Option("--dir", metavar="PATH", help="Where config.yaml and the state are kept.")] = Path(
+        "sandbox"
+    ),
+    sap_port: Annotated[int, typer.Option("--sap-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")] = 0,
+    stripe_port: Annotated[
+        int, typer.Option("--stripe-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")
+    ] = 0,
+    gocardless_port: Annotated[
+        int, typer.Option("--gocardless-port", metavar="PORT", min=0, max=65535, help="0 takes any free port.")
+    ] = 0,
     webhooks: Annotated[
         str | None,
         typer.Option("--webhooks", metavar="URL", help="Deliver webhooks to this receiver, such as http://127.0.0.1:8377."),
@@ -63,7 +70,11 @@ def sandbox(
                     say(f"   what was sent:     curl -s {stripe.url}/sandbox/deliveries    (each system has its own)")
                 say("Ctrl-C ends it; everything in it is forgotten then.")
                 sys.stderr.flush()
-                _wait()
+                try:
+                    _wait()
+                except (KeyboardInterrupt, Terminated) as stop:  # not as a run, which goes on from here next time
+                    say("the sandbox has ended; what was in it is forgotten")
+                    session.end([errors.TERMINATED if isinstance(stop, Terminated) else errors.INTERRUPTED])
 
     simple(o.common(quiet=quiet), work)
 

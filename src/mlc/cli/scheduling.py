@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 schedule_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The tenants' calendars as systemd units, crontab lines, or next moments."
 )
-Dir = Annotated[Path | None, typer.Option("--dir", help="Write the units into this folder, for example /etc/systemd/system.")]
-User = Annotated[str, typer.Option("--user", help="The user the passes run as.")]
-Command = Annotated[
-    str | None, typer.Option("--command", help="Absolute path of mlc on the machine; left out: the one running.")
+Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", metavar="PATH", help="Write the units into this folder, for example /etc/systemd/system."),
 ]
-Count = Annotated[int, typer.Option("--count", min=1, max=100, help="How many moments of each pass.")]
+User = Annotated[str, typer.Option("--user", metavar="NAME", help="The user the passes run as.")]
+Command = Annotated[
+    str | None,
+    typer.Option("--command", metavar="PATH", help="Absolute path of mlc on the machine; left out: the one running."),
+]
+Count = Annotated[int, typer.Option("--count", metavar="N", min=1, max=100, help="How many moments of each pass.")]
 _TOO_OFTEN = timedelta(minutes=5)
 
 
-@schedule_app.command("systemd")
+@schedule_app.command("systemd", short_help="Print services and timers.")
 def systemd(
     directory: Dir = None, user: User = "mlc", command: Command = None, config: o.Config = None, tenant: o.Tenants = None,
     quiet: o.Quiet = False,
@@ -60,7 +64,7 @@ def systemd(
     simple(o.common(config, tenant, quiet=quiet), work)
 
 
-@schedule_app.command("cron")
+@schedule_app.command("cron", short_help="Print lines for a crontab.")
 def cron(command: Command = None, config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = False) -> None:
     """Print crontab lines; what cron cannot say is an error."""
 
@@ -76,7 +80,7 @@ def cron(command: Command = None, config: o.Config = None, tenant: o.Tenants = N
     simple(o.common(config, tenant, quiet=quiet), work)
 
 
-@schedule_app.command("next")
+@schedule_app.command("next", short_help="Tell the next moments.")
 def next_(
     count: Count = 3, config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False
 ) -> None:
@@ -170,9 +174,9 @@ def _write(session: Session, directory: Path, wanted: dict[str, str], every: set
     """Write the units that are new or different; nothing at all where one stands in the place of a foreign file."""
     from mlc.cli.units import MARK
 
-    if not directory.is_dir():
-        raise ConfigError(f"{directory} is no folder", hint="make it, or give --dir /etc/systemd/system")
     try:
+        if not directory.is_dir():
+            raise ConfigError(f"{directory} is no folder", hint="make it, or give --dir /etc/systemd/system")
         there = {name: _ours(directory / name) for name in wanted}
         for name, text in wanted.items():
             before = there[name]

@@ -51,7 +51,7 @@ def _known(settings: Settings, tenant: str, name: str) -> None:
         raise ConfigError(f"{name} is no secret mlc knows", hint=f"one of {', '.join((*NAMES, PING))}")
 
 
-@secret_app.command("set")
+@secret_app.command("set", short_help="Store one secret, typed or from stdin.")
 def set_(tenant: TenantName, name: SecretName, config: o.Config = None, quiet: o.Quiet = False) -> None:
     """Store one secret; asked for twice without echo, or read from standard input."""
 
@@ -74,13 +74,13 @@ def _typed(what: str) -> str:
     return first
 
 
-@secret_app.command("list")
+@secret_app.command("list", short_help="Which secrets are needed, and where.")
 def list_(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
     """List which secrets each tenant needs and where they are looked for; never their values."""
     _each(o.common(config, tenant, json=json), resolve=False)
 
 
-@secret_app.command("check")
+@secret_app.command("check", short_help="Find every secret as a timer would.")
 def check(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
     """Find every secret exactly as a timer would, without asking anybody."""
     _each(o.common(config, tenant, json=json), resolve=True)
@@ -181,4 +181,4 @@ def rm(
 def register(app: typer.Typer) -> None:
     """Add the commands of this room."""
     vaulting.add_to(secret_app)
-    app.add_typer(secret_app, name="secret")
+    app.add_typer(secret_app, name="secret", short_help="Secrets: set, list, check, move.")

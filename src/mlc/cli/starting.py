@@ -33,29 +33,29 @@ _ROLES = {
 
 
 def init(
-    path: Annotated[Path, typer.Option("--config", help="Where to write; an existing file is never touched.")] = Path("config.yaml"),
-    tenant: Annotated[Text, typer.Option("--tenant", help="A short name for the tenant.")] = None,
-    sap_url: Annotated[Text, typer.Option("--sap-url", help="Service Layer, ending in /b1s/v2 (or v1).")] = None,
-    company_db: Annotated[Text, typer.Option("--company-db", help="The company's database name in SAP.")] = None,
-    username: Annotated[Text, typer.Option("--username", help="The SAP user mlc logs in as.")] = None,
-    ca_bundle: Annotated[Text, typer.Option("--ca-bundle", help="PEM file of the authority of SAP's certificate.")] = None,
-    start_date: Annotated[Text, typer.Option("--start-date", help="Nothing before this day is pushed or posted (YYYY-MM-DD).")] = None,
-    timezone: Annotated[Text, typer.Option("--timezone", help="Time zone of the SAP server.")] = None,
-    secrets: Annotated[Text, typer.Option("--secrets", help="keyring, file, env or systemd.")] = None,
-    state: Annotated[Text, typer.Option("--state", help="The state file; left out: ~/.local/state/mlc/mlc.db.")] = None,
+    path: Annotated[Path, typer.Option("--config", metavar="PATH", help="Where to write; never over an existing file.")] = Path("config.yaml"),
+    tenant: Annotated[Text, typer.Option("--tenant", metavar="NAME", help="A short name for the tenant.")] = None,
+    sap_url: Annotated[Text, typer.Option("--sap-url", metavar="URL", help="Service Layer, ending in /b1s/v2 (or v1).")] = None,
+    company_db: Annotated[Text, typer.Option("--company-db", metavar="NAME", help="The company's database name in SAP.")] = None,
+    username: Annotated[Text, typer.Option("--username", metavar="NAME", help="The SAP user mlc logs in as.")] = None,
+    ca_bundle: Annotated[Text, typer.Option("--ca-bundle", metavar="PATH", help="PEM file of the authority of SAP's certificate.")] = None,
+    start_date: Annotated[Text, typer.Option("--start-date", metavar="DATE", help="Nothing before this day is touched (YYYY-MM-DD).")] = None,
+    timezone: Annotated[Text, typer.Option("--timezone", metavar="ZONE", help="Time zone of the SAP server.")] = None,
+    secrets: Annotated[Text, typer.Option("--secrets", metavar="STORE", help="keyring, file, env or systemd.")] = None,
+    state: Annotated[Text, typer.Option("--state", metavar="PATH", help="The state file; left out: ~/.local/state/mlc/mlc.db.")] = None,
     stripe: Annotated[bool | None, typer.Option("--stripe/--no-stripe", help="Whether the tenant collects by Stripe.")] = None,
     gocardless: Annotated[bool | None, typer.Option("--gocardless/--no-gocardless", help="Whether it collects by GoCardless.")] = None,
-    stripe_url: Annotated[Text, typer.Option("--stripe-url", help="Another address of Stripe: that of mlc sandbox.")] = None,
-    gocardless_url: Annotated[Text, typer.Option("--gocardless-url", help="Another address of GoCardless: that of mlc sandbox.")] = None,
-    clearing_account: Annotated[Text, typer.Option("--clearing-account", help="SAP account of the money that Stripe holds.")] = None,
-    fee_account: Annotated[Text, typer.Option("--fee-account", help="SAP account of the fees.")] = None,
-    bank_account: Annotated[Text, typer.Option("--bank-account", help="SAP account where payouts arrive.")] = None,
+    stripe_url: Annotated[Text, typer.Option("--stripe-url", metavar="URL", help="Another address of Stripe: mlc sandbox's.")] = None,
+    gocardless_url: Annotated[Text, typer.Option("--gocardless-url", metavar="URL", help="Another address of it: mlc sandbox's.")] = None,
+    clearing_account: Annotated[Text, typer.Option("--clearing-account", metavar="CODE", help="SAP account of the money Stripe holds.")] = None,
+    fee_account: Annotated[Text, typer.Option("--fee-account", metavar="CODE", help="SAP account of the fees.")] = None,
+    bank_account: Annotated[Text, typer.Option("--bank-account", metavar="CODE", help="SAP account where payouts arrive.")] = None,
     quiet: o.Quiet = False,
 ) -> None:  # fmt: skip
     """Write a commented config.yaml, never over an existing one; asks at a terminal for what is not given."""
 
     def work(session: Session) -> None:
-        if path.exists():
+        if os.path.lexists(path):
             raise ConfigError(
                 f"{path} is there already and stays as it is", hint="give another place with --config, or edit it"
             )
@@ -75,7 +75,7 @@ def init(
         questions.take(stripe=use_stripe, gocardless=use_gocardless)
         for field, value in (("state", state), ("stripe_url", stripe_url), ("gocardless_url", gocardless_url)):
             if value is not None:
-                one(field, value, "", None, f"--{field.replace('_', '-')}")
+                questions.flag(f"--{field.replace('_', '-')}", value, **{field: value})
         given = {"clearing_account": clearing_account, "fee_account": fee_account, "bank_account": bank_account}
         questions.accounts(
             {role: given[role.split(".")[1]] for role in _ROLES if getattr(questions.answers, role.split(".")[0])}
@@ -121,6 +121,13 @@ class _Questions:
             else:
                 return
 
+    def flag(self, flag: str, given: str, **fields: Any) -> None:
+        """Take what a flag gave. Raises ConfigError that names the flag."""
+        try:
+            self.take(**fields)
+        except ConfigError as error:
+            raise ConfigError(f"{flag} {given or '(empty)'}: {error.message}", hint=error.hint) from None
+
     def take(self, **fields: Any) -> None:
         """Take answers if a file with them loads. Raises ConfigError that says what is wrong with the answer."""
         if fields.get("secrets", "file") not in _STORES:
@@ -156,8 +163,12 @@ class _Questions:
         for role, code in given.items():
             question, sample = _ROLES[role]
             block, key = role.split(".")
-            chosen = code or (self._chosen(chart, role, question, sample) if attended() else sample)
-            self.take(**{f"{block}_accounts": {**getattr(self.answers, f"{block}_accounts"), key: chosen}})
+            accounts = dict(getattr(self.answers, f"{block}_accounts"))
+            if code is not None:  # also an empty one: a sample is no answer to a flag that was given
+                self.flag(f"--{key.replace('_', '-')}", code, **{f"{block}_accounts": {**accounts, key: code}})
+                continue
+            chosen = self._chosen(chart, role, question, sample) if attended() else sample
+            self.take(**{f"{block}_accounts": {**accounts, key: chosen}})
 
     def _chosen(self, chart: Sequence[Account], role: str, question: str, sample: str) -> str:
         from mlc.cli import choosing
@@ -201,8 +212,13 @@ class _Questions:
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(template(self.answers))
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(template(self.answers))
+            except OSError:  # a full disk: half a file would be in the way of the next try
+                self.path.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise ConfigError(
                 f"{self.path} cannot be written: {error.strerror}", hint="choose a folder you may write to"

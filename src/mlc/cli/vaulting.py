@@ -59,7 +59,7 @@ def left_out(tenant: Tenant) -> list[str]:
 
 
 def move(
-    to: Annotated[str, typer.Option("--to", help="file or keyring: where they shall be.")],
+    to: Annotated[str, typer.Option("--to", metavar="STORE", help="file or keyring: where they shall be.")],
     config: o.Config = None, tenant: o.Tenants = None, quiet: o.Quiet = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take them out of the old store once they were read back.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Where both stores have one, let the old store's win.")] = False,
@@ -72,15 +72,18 @@ def move(
         settings = session.settings()
         change = Move(session.resolver(settings), to)
         wanted = [(one.name, name) for one in session.tenants(settings) for name in left_out(one)]
-        rows = change.run(wanted, replace=replace)
+        rows = change.run(wanted, replace=replace) if wanted else []
         here = [row for row in rows if row[2] != "in neither"]
-        session.voice.table(
-            ["tenant", "secret", f"in the {change.target.name}"], [row for row in rows if row in here or _needed(row[1])]
-        )
-        if not here:
-            session.voice.warn(f"nothing was moved: neither store has any of the {len(wanted)} secrets that are left out")
-            session.codes.append(errors.CREDENTIAL)
+        shown = [row for row in rows if row in here or _needed(row[1])]
+        if shown:
+            session.voice.table(["tenant", "secret", f"in the {change.target.name}"], shown)
+        if not wanted:
+            session.voice.say("nothing to move: the configuration says of every secret where it is, and leaves none to a store")
             return
+        if not here:
+            raise errors.CredentialError(
+                f"nothing was moved: neither store has any of the {len(wanted)} secrets that are left out"
+            )
         if remove:
             change.remove([row[:2] for row in here])
             session.voice.say(f"read back, and taken out of the {change.source.name}")
@@ -112,6 +115,6 @@ def rotate(
 
 def add_to(secret_app: typer.Typer) -> None:
     """Add the commands of this room to `mlc secret`."""
-    secret_app.command("move")(move)
-    secret_app.command("rotate")(rotate)
+    secret_app.command("move", short_help="Copy them from one store to the other.")(move)
+    secret_app.command("rotate", short_help="A new key for the encrypted file.")(rotate)
     secret_app.add_typer(key_app, name="key")

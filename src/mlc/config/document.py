@@ -14,6 +14,7 @@ from mlc.config.values import looks_secret
 Loc = tuple[str | int, ...]
 Position = tuple[int, int]
 _NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_MOST = 100_000  # values; a configuration of a thousand tenants has half of them
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {_TAG + name for name in ("str", "int", "float", "timestamp", "value")}
 
@@ -73,6 +74,8 @@ def _read(raw: bytes) -> Document:
         return _unreadable(_syntax(error), (mark.line + 1, mark.column + 1) if mark else None)
     except yaml.reader.ReaderError as error:
         return _unreadable("has a control character; take it out", _place(text[: error.position]))
+    except _UnfoldsError:
+        return _unreadable("unfolds to far too many values by its aliases (*); write the values out", None)
     except RecursionError:
         return _unreadable("is nested too deeply; write it flatter", None)
     except (ValueError, OverflowError):
@@ -105,17 +108,25 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     return f"is no YAML ({words}); look at the indentation, quotes and colons here and in the line above"
 
 
+class _UnfoldsError(Exception):
+    """Aliases of aliases: a few lines that stand for millions of values."""
+
+
 class _Builder:
     """Turns the nodes of one document into data, noting positions and problems on the way."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.above: list[yaml.Node] = []
+        self.built = 0
 
     def problem(self, loc: Loc, text: str, node: yaml.Node) -> None:
         self.document.problems.append(Problem(loc, text, _mark(node)))
 
     def value(self, node: yaml.Node, loc: Loc) -> Any:
+        self.built += 1
+        if self.built > _MOST:
+            raise _UnfoldsError
         if any(node is other for other in self.above):
             self.problem(loc, "an alias refers to what it stands in; write the value out", node)
             return None

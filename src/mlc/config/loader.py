@@ -34,6 +34,7 @@ _WORDS = {
     "string_pattern_mismatch": "must be the id of a creditor; write for example CR123",
     "too_short": "is empty; add at least one entry",
 }
+_MOST = 2 << 20  # bytes; a thousand tenants
 _BOUNDS = {
     "greater_than": "must be greater than {gt}; write a larger number",
     "greater_than_equal": "must be at least {ge}; write a larger number",
@@ -55,9 +56,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     found = find(path, environ)
     try:
-        raw = found.read_bytes()
+        with found.open("rb") as file:
+            raw = file.read(_MOST + 1)
     except OSError as error:
         raise ConfigError(f"{found}: cannot be read ({error.strerror})", hint="check the owner and mode of the file") from None
+    if len(raw) > _MOST:  # it would take minutes to say what is wrong with it
+        raise ConfigError(f"{found}: is larger than {_MOST >> 20} MiB", hint="name the configuration file itself")
     return parse(raw, found, environ)
 
 

@@ -15,10 +15,10 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
 
     Raises MlcError: the target exists, or cannot be written.
     """
-    if target.exists() or target.is_symlink():
-        raise MlcError(f"{target} exists and stays as it is", hint="give another name")
-    part = target.with_name(f"{target.name}.part")
+    part = target.parent / f"{target.name}.part"
     try:
+        if target.exists() or target.is_symlink():
+            raise MlcError(f"{target} exists and stays as it is", hint="give another name")
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         copy = sqlite3.connect(part)
@@ -34,7 +34,8 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
         part.rename(target)
         _flush(target.parent)
     except (OSError, sqlite3.Error) as error:
-        raise MlcError(f"{target} cannot be written: {error}", hint="free space, or give another place") from error
+        why = getattr(error, "strerror", None) or error
+        raise MlcError(f"{target} cannot be written: {why}", hint="free space, or give another place") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -26,14 +27,14 @@ class Database:
     def open(cls, path: Path, *, create: bool = True) -> Database:
         """Open or create the state file and bring it to this version.
 
-        Raises NoStateError (absent and not to be created), NewerStateError, MlcError (not writable, no database).
+        Raises NoStateError (absent or empty, and not to be created), NewerStateError, MlcError (not writable, no database).
         """
-        if not path.exists() and not create:
-            raise NoStateError(
-                f"there is no state file at {path} yet", hint="run a pass first, for example `mlc run --dry-run`"
-            )
-        _refuse_links(path)
         try:
+            if not create and not (path.exists() and path.stat().st_size):
+                raise NoStateError(
+                    f"there is no state file at {path} yet", hint="run a pass first, for example `mlc run --dry-run`"
+                )
+            _refuse_links(path)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             mask = os.umask(0o077)
             try:
@@ -48,7 +49,7 @@ class Database:
             finally:
                 os.umask(mask)
         except (sqlite3.Error, OSError) as error:
-            raise _unusable(path, error) from error
+            raise unusable(f"the state file {path}", error) from error
         return database
 
     def _upgrade(self) -> None:
@@ -57,6 +58,11 @@ class Database:
             raise NewerStateError(f"the state file {self.path} was written by a newer mlc (it knows {max(applied)})")
         if len(applied) == len(_KNOWN):
             return
+        tables = {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "_sqlite_migrations" not in tables:
+            raise MlcError(
+                f"{self.path} is a database of another program, and stays as it is", hint="name another file in `state:`"
+            )
         if applied:  # a copy first: whatever goes wrong, the file as it was is there
             before = self.path.with_name(f"{self.path.name}.before-{_KNOWN[len(applied)]}.backup")
             if not before.exists():
@@ -86,7 +92,7 @@ class Database:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise _unusable(self.path, error) from error
+                raise unusable(f"the state file {self.path}", error) from error
             raise
 
     def close(self) -> None:
@@ -112,21 +118,21 @@ def _refuse_links(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _unusable(path: Path, error: Exception) -> MlcError:
-    """Translate what SQLite or the file system said into words for the operator."""
+def unusable(what: str, error: Exception) -> MlcError:
+    """Translate what SQLite or the file system said of a file into words for the operator."""
     text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if "locked" in text or "busy" in text:
         from mlc.core.errors import LockedError
 
-        return LockedError(f"the state file {path} is locked by another program ({text})")
-    if "full" in text or getattr(error, "errno", None) == 28:
+        return LockedError(f"{what} is locked by another program ({text})")
+    if "full" in text or getattr(error, "errno", None) == errno.ENOSPC:
         return MlcError(
-            f"the disk is full: {path} could not be written; nothing half-written was kept", hint="free space, run again"
+            f"the disk is full: {what} could not be written; nothing half-written was kept", hint="free space, run again"
         )
     if "not a database" in text or "malformed" in text:
-        return MlcError(
-            f"{path} is no usable state file ({text})", hint="put back a backup, or move it away: mlc rebuilds it by reading"
-        )
-    if isinstance(error, PermissionError | sqlite3.OperationalError | OSError):
-        return MlcError(f"the state file {path} cannot be used: {text}", hint="check `state:` and the rights of its directory")
-    return UnexpectedAnswerError(f"the state file {path} answered: {text}")
+        return MlcError(f"{what} is damaged ({text})", hint="put back a backup, or move it away: mlc rebuilds it by reading")
+    if isinstance(error, sqlite3.OperationalError | OSError):
+        return MlcError(f"{what} cannot be used: {text}", hint="check `state:` and the rights of its directory")
+    return UnexpectedAnswerError(f"{what} answered: {text}")

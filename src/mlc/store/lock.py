@@ -10,7 +10,8 @@ import sqlite3
 from pathlib import Path
 
 from mlc.clock import Clock, stamp
-from mlc.core.errors import LockedError, MlcError
+from mlc.core.errors import LockedError
+from mlc.store.database import unusable
 
 
 class TenantLock:
@@ -53,9 +54,7 @@ class TenantLock:
                 connection.close()
             if "locked" in str(error):
                 return False
-            raise MlcError(
-                f"the lock file {self.path} cannot be used: {error}", hint="check the rights of its directory"
-            ) from error
+            raise unusable(f"the lock file {self.path}", error) from error
         finally:
             os.umask(mask)
         self._connection = connection
