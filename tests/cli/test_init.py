@@ -97,8 +97,8 @@ def test_the_chart_is_offered(seated: Desk) -> None:
     """Wrong answers are asked again; a word finds accounts, Enter takes the likely one; the password is kept in the encrypted file."""
     said = asked(
         seated, "--sap-url", "http://127.0.0.1:1/b1s/v2",
-        answers=["acme", "SBODEMO", "manager", "", "Europe/Berln", "Europe/Berlin", "2026-10-01", "file", "y", "n",
-                 "y", "clearing", "1361", "", "nothing like it", "1200", "y"],
+        answers=["acme", "SBODEMO", "manager", "Europe/Berln", "Europe/Berlin", "2026-10-01", "file", "y", "n",
+                 "y", "clearing", "1361", "", "nothing like it", "", "1200", "y"],
     )  # fmt: skip
     assert said.code == 0, said.err
     assert 'did you mean "Europe/Berlin"?' in said.err
@@ -132,6 +132,14 @@ def test_a_wrong_password_is_asked_again_and_the_chart_may_be_left_out(seated: D
     assert "the password is empty" in said.err
     assert 'clearing_account: "0815"' in (seated.folder / "new.yaml").read_text()
     assert sum(path.endswith("/Login") for _, path, _ in seated.company.sap.log) == 1
+
+
+def test_an_interrupted_question(seated: Desk) -> None:
+    """Ctrl-C or the end of the input at a question: 130, and nothing is written."""
+    said = asked(seated, *FLAGS, answers=["acme"])
+    assert said.code == errors.INTERRUPTED
+    assert "interrupted at a question" in said.err
+    assert not (seated.folder / "new.yaml").exists()
 
 
 def test_config_accounts(desk: Desk) -> None:

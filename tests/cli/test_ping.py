@@ -79,6 +79,16 @@ def test_a_secret_that_only_this_shell_has(desk: Desk, monkeypatch: pytest.Monke
     assert desk.mlc("ping").code == 0
 
 
+def test_who_shall_tell_of_trouble_can(desk: Desk) -> None:
+    """A program of on_failure that is not there, and a folder that is not, are told of before they are needed."""
+    desk.write(("tenants:", f"watch: {{on_failure: [/no/such/program], prometheus_dir: {desk.folder}/none}}\ntenants:"))
+    found = checked(desk)
+    assert found["watch.on_failure"] == ("warn", "there is no program /no/such/program that this user could start")
+    assert found["watch.prometheus_dir"][0] == "warn"
+    desk.write(("tenants:", f"watch: {{on_failure: [/bin/true], prometheus_dir: {desk.folder}}}\ntenants:"))
+    assert not {name for name in checked(desk) if name.startswith("watch.")}
+
+
 def test_a_keyring_of_a_login_session(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A keyring that lives in a login session, and a passphrase, work now and will not for a timer."""
     monkeypatch.setattr(secreting, "attended", lambda: True)

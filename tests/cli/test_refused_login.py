@@ -77,6 +77,21 @@ def test_a_person_at_a_terminal_tries_at_once(wrong: Desk, monkeypatch: pytest.M
     assert wrong.mlc("run").code == 0
 
 
+def test_status_tells_of_runs_that_never_began(desk: Desk) -> None:
+    """A run that ends before its passes begin, for want of a secret, stands in `status`; another run's lock is nobody's trouble."""
+    assert desk.mlc("run").code == 0
+    desk.env.pop("P")
+    assert desk.mlc("run").code == errors.CREDENTIAL
+    said = desk.mlc("status")
+    rows = {
+        line.split()[0]: line.split() for line in said.out.splitlines() if line.startswith(("post-", "push-", "sync-", "recon"))
+    }
+    assert {row[-4] for row in rows.values()} == {"4"}
+    assert said.out.count("no usable secret sap.password") == 1
+    assert desk.mlc("run", "-n").code == errors.CREDENTIAL
+    assert len(desk.mlc("status", "--json").of("pass")) == 4
+
+
 def test_another_user_is_another_matter(wrong: Desk) -> None:
     """The pause is for the user and address that were refused; a corrected user name is tried at once."""
     wrong.write(("username: manager", "username: mlc"))

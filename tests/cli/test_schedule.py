@@ -346,3 +346,16 @@ def test_the_example_units_are_what_is_printed(desk: Desk) -> None:
     printed = {path.name: path.read_text().replace(str(desk.folder), "/etc/mlc") for path in desk.units.iterdir()}
     kept = {path.name: path.read_text() for path in EXAMPLES.glob("mlc-*.*") if path.name != "mlc-webhooks.service"}
     assert printed == kept
+
+
+def test_what_starts_the_passes_cannot_have_every_key(desk: Desk) -> None:
+    """A passphrase is no key for a timer, a systemd credential none for cron, and a program in /root none for another user."""
+    prompt = "secrets: {store: file, key: prompt}\n"
+    for words in (("systemd",), ("cron",)):
+        assert "a passphrase, which no timer can type" in desk.tenants(tenant(), top=prompt).mlc(*words).err
+    sealed = "secrets: {store: file, key: {systemd: mlc-master}}\n"
+    assert "which cron cannot hand over" in desk.tenants(tenant(), top=sealed).mlc("cron").err
+    assert "cannot hand over" not in desk.mlc("systemd").err
+    assert "install mlc elsewhere" in desk.mlc("systemd", "--command", "/root/.local/bin/mlc").err
+    assert "install mlc elsewhere" not in desk.mlc("systemd", "--command", "/opt/mlc/bin/mlc").err
+    assert "install mlc elsewhere" not in desk.mlc("systemd", "--command", "/root/.local/bin/mlc", "--user", "root").err

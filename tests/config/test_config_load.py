@@ -295,6 +295,23 @@ def test_init_for_the_sandbox_and_for_nothing(read):
         template(InitAnswers(**ANSWERS, stripe=False))
 
 
+def test_a_folder_that_may_not_be_looked_into_is_passed_by(tmp_path, monkeypatch):
+    """Who runs in a folder that is closed to him finds the configuration of the next place; a named one is an error."""
+    real = Path.exists
+
+    def exists(path):
+        if str(path) == "config.yaml":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    (tmp_path / ".config/mlc").mkdir(parents=True)
+    (tmp_path / ".config/mlc/config.yaml").touch()
+    monkeypatch.setattr(Path, "exists", exists)
+    assert find(None, {"HOME": str(tmp_path)}) == tmp_path / ".config/mlc/config.yaml"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        find(Path("config.yaml"), {"HOME": str(tmp_path)})
+
+
 def test_a_variable_of_somebody_else_is_left_alone_but_a_misspelled_one_is_not() -> None:
     """MLC_FOO is nobody's business of ours; MLC_STAT is a misspelled MLC_STATE and an error that names it."""
     text = b"""

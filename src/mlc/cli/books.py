@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def reading(settings: Settings, tenant: Tenant) -> Iterator[Journal]:
+def reading(settings: Settings, tenant: Tenant, run_id: str = "") -> Iterator[Journal]:
     """Open the journal of one tenant; raises NoStateError where there is none yet."""
     from mlc.cli.session import Session
 
     database = Database.open(settings.state, create=False)
     try:
-        yield Journal(database, tenant.sap.company_db, "", Session.seams.clock if Session.seams else SystemClock())
+        yield Journal(database, tenant.sap.company_db, run_id, Session.seams.clock if Session.seams else SystemClock())
     finally:
         database.close()
 
@@ -120,6 +120,14 @@ def note_login(settings: Settings, tenant: Tenant, system: SapSystem) -> None:
 
     with suppress(MlcError), reading(settings, tenant) as journal:  # no state yet, or one that is told of elsewhere
         wiring.note_login(journal, tenant, system)
+
+
+def note_not_begun(settings: Settings, tenant: Tenant, run_id: str, passes: Iterable[str], code: int, why: str) -> None:
+    """Note how passes ended that never began, where there is a state: who looks at `mlc status` shall not see the run before."""
+    with suppress(MlcError), reading(settings, tenant, run_id) as journal:
+        for name in passes:
+            journal.runs.begin(tenant.name, name, dry_run=False)
+            journal.runs.end(name, code, {}, why)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mlc.core.facts import Account
 
 _MOST = 12  # accounts on one screen
+_ALL = 40  # where all are asked for
 # Words by which a bookkeeper may have named the account of a role, the likelier ones first.
 LIKELY = {
     "stripe.clearing_account": ("stripe",),
@@ -57,10 +58,11 @@ def choose(
         if answer in by_code:
             say(f"  {answer} {by_code[answer].name}")
             return answer
-        found = fitting(chart, answer) if answer else []
+        found = fitting(chart, answer)  # nothing typed: all of them
         if not found:
             say(f"  no account that may be posted to has {answer!r} in its code or name")
-        for one in found[:_MOST]:
+        most = _MOST if answer else _ALL
+        for one in found[:most]:
             say(f"  {shown(one)}  {one.name}")
-        if len(found) > _MOST:
-            say(f"  and {len(found) - _MOST} more: type more of the name")
+        if len(found) > most:
+            say(f"  and {len(found) - most} more: type a part of the name")

@@ -20,10 +20,12 @@ from mlc.cli.watching import watched
 from mlc.core import errors
 
 if TYPE_CHECKING:
+    from mlc.config import Settings, Tenant
     from mlc.engine.report import Report
     from mlc.engine.road import Options
     from mlc.wiring import OpenTenant
 
+_TOLD_ELSEWHERE = {errors.OK, errors.LOCKED, errors.INTERRUPTED, errors.TERMINATED}  # another run's, or nobody's trouble
 STOPS_PUSH = {errors.FAILED, errors.CREDENTIAL, errors.UNREACHABLE, errors.LIMIT, errors.SECRET_STORE}
 
 
@@ -60,9 +62,19 @@ def run_passes(session: Session, names: Iterable[str], options: Options, since: 
                 )
             session.codes += ended.values()
             code = watch.code = errors.worst([*session.codes[before:], *ended.values()])
+        if not ended and not options.dry_run and code not in _TOLD_ELSEWHERE:
+            _note_not_begun(session, settings, tenant, watch.run_id, names, code)
         for name in names:
             if name not in ended and session.options.json:  # scripts wait for a summary of every tenant and pass
                 session.voice.emit("summary", tenant=tenant.name, **blank_summary(name, code, dry_run=options.dry_run))
+
+
+def _note_not_begun(session: Session, settings: Settings, tenant: Tenant, run_id: str, names: list[str], code: int) -> None:
+    """Let `mlc status` tell of passes that ended before they began: a secret that is missing, a store that is locked."""
+    from mlc.cli.books import note_not_begun
+
+    why = session.voice.clean(session.voice.troubles[-1].splitlines()[0]) if session.voice.troubles else ""
+    note_not_begun(settings, tenant, run_id, names, code, why)
 
 
 def _nothing_to_do(session: Session, opened: OpenTenant, name: str, section: str, *, alone: bool, dry_run: bool) -> None:

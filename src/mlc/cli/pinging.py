@@ -33,6 +33,7 @@ def ping(
                 ping_sap(settings, one, checks)
                 _ping_stripe(session, settings, one, given, checks)
                 _ping_gocardless(session, settings, one, given, checks)
+                _watch(settings, one, checks)
             rows = [row for row in checks.rows if not quiet or row[1] != "ok"]
             if rows and not json:
                 session.voice.table(["tenant", "check", "", "what was found"], [(one.name, *row) for row in rows])
@@ -51,6 +52,21 @@ def _secrets(settings: Settings, tenant: Tenant, checks: Checks) -> None:
             continue  # what needs it says so below; a webhook's secret is no matter of a posting
         if why := unlike_a_timer(settings, resolver, tenant.name, name, reference):
             checks.add("warn", f"secret {name}", f"works now, will fail under cron: {why}")
+
+
+def _watch(settings: Settings, tenant: Tenant, checks: Checks) -> None:
+    """Say of what shall tell of trouble whether it could: a program that is not there is found out when it is needed."""
+    import os
+    import shutil
+
+    watch = settings.watch_of(tenant)
+    if watch.on_failure and shutil.which(watch.on_failure[0]) is None:
+        checks.add("warn", "watch.on_failure", f"there is no program {watch.on_failure[0]} that this user could start")
+    folder = watch.prometheus_dir
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        checks.add(
+            "warn", "watch.prometheus_dir", f"{folder} is no folder that this user may write to: make it, and give it to him"
+        )
 
 
 def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: dict[str, str], checks: Checks) -> None:

@@ -55,6 +55,7 @@ def systemd(
         machine = Machine(_command(command), _source(settings), user, _now())
         wanted = units(settings, tenants, machine)
         _told(session, settings, tenants, systemd_runs=True)
+        _out_of_reach(session, machine.command, user)
         if directory is None:
             session.voice.out("\n".join(f"# {name}\n{text}" for name, text in wanted.items()).rstrip("\n"))
         else:
@@ -156,6 +157,37 @@ def _told(session: Session, settings: Settings, tenants: list[Tenant], *, system
         for one in due([tenant]):
             if one.name in ("post-payments", "run"):
                 _too_often(session, one)
+    if systemd_runs is not None:
+        _key(session, settings, systemd_runs=systemd_runs)
+
+
+def _key(session: Session, settings: Settings, *, systemd_runs: bool) -> None:
+    """Say where the key of the encrypted file is one that what starts the passes cannot have."""
+    key = settings.secrets.key
+    if settings.secrets.store != "file" or key is None:
+        return
+    if key.kind == "prompt":
+        session.voice.say(
+            "warning: secrets.key is a passphrase, which no timer can type; `mlc secret rotate --to-key PATH` puts the file under a key file",
+            "yellow",
+        )
+    if key.kind == "systemd" and not systemd_runs:
+        session.voice.say(
+            f"warning: secrets.key is the systemd credential {key.value}, which cron cannot hand over; give it {{file: PATH}}, or use"
+            " `mlc schedule systemd`",
+            "yellow",
+        )
+
+
+def _out_of_reach(session: Session, command: str, user: str) -> None:
+    """Say where the program stands in a home that the units' user cannot enter."""
+    home = next((one for one in ("/root", "/home") if Path(command).is_relative_to(one)), None)
+    if home is not None and user != "root":
+        session.voice.say(
+            f"warning: {command} stands in {home}, which the units hide from user {user}, or which is not his: install mlc elsewhere"
+            " (/opt/mlc), or give --command",
+            "yellow",
+        )
 
 
 def _too_often(session: Session, one: Due) -> None:

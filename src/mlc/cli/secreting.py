@@ -75,15 +75,15 @@ def _typed(what: str) -> str:
 
 
 @secret_app.command("list", short_help="Which secrets are needed, and where.")
-def list_(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
+def list_(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False) -> None:
     """List which secrets each tenant needs and where they are looked for; never their values."""
-    _each(o.common(config, tenant, json=json), resolve=False)
+    _each(o.common(config, tenant, json=json, quiet=quiet), resolve=False)
 
 
 @secret_app.command("check", short_help="Find every secret as a timer would.")
-def check(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False) -> None:
+def check(config: o.Config = None, tenant: o.Tenants = None, json: o.Json = False, quiet: o.Quiet = False) -> None:
     """Find every secret exactly as a timer would, without asking anybody."""
-    _each(o.common(config, tenant, json=json), resolve=True)
+    _each(o.common(config, tenant, json=json, quiet=quiet), resolve=True)
 
 
 def _each(options: o.Common, *, resolve: bool) -> None:
@@ -102,7 +102,8 @@ def _each(options: o.Common, *, resolve: bool) -> None:
                 if options.json:
                     found = {"state": last, "note": note} if resolve else {"stored_at": at}
                     session.voice.emit("secret", tenant=tenant.name, name=name, where=where, **found)
-        if not options.json:
+        rows = [row for row in rows if not options.quiet or row[3] == "no"]
+        if not options.json and (rows or not options.quiet):
             session.voice.table(["tenant", "secret", "looked for in", "found" if resolve else "stored"], rows)
         for note in sorted(notes - {""}):
             session.voice.say(f"note: {note}", "yellow")

@@ -169,7 +169,10 @@ class Session:
         except (KeyboardInterrupt, Terminated) as stop:
             self.voice.say(f"{where}interrupted; everything in flight was written down, the next run goes on from here")
             self.end([errors.TERMINATED if isinstance(stop, Terminated) else errors.INTERRUPTED])
-        except (typer.Exit, typer.Abort):
+        except typer.Abort:  # Ctrl-C, or the end of the input, at a question
+            self.voice.say(f"{where}interrupted at a question; nothing was done by it")
+            self.end([errors.INTERRUPTED])
+        except typer.Exit:
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, no trace
             if self.options.verbose > 1:

@@ -65,7 +65,14 @@ def init(
         one("sap_url", sap_url, "Service Layer, for example https://sap.example:50000/b1s/v2", None, "--sap-url")
         one("company_db", company_db, "Company database", None, "--company-db")
         one("username", username, "SAP user", "mlc", "--username")
-        one("ca_bundle", ca_bundle, "PEM file of the authority of SAP's certificate (empty: a public one)", "", "--ca-bundle")
+        plain = questions.answers.sap_url.startswith("http:")  # loopback: there is no certificate
+        one(
+            "ca_bundle",
+            "" if plain and ca_bundle is None else ca_bundle,
+            "PEM file of the authority of SAP's certificate (empty: a public one)",
+            "",
+            "--ca-bundle",
+        )
         one("timezone", timezone, "Time zone of the SAP server", "Europe/Berlin", "--timezone")
         first = date.today().replace(day=1).isoformat() if attended() else None
         one("start_date", start_date, "Nothing before this day is pushed or posted (YYYY-MM-DD)", first, "--start-date")
@@ -174,7 +181,7 @@ class _Questions:
         from mlc.cli import choosing
 
         if chart:
-            return choosing.choose(chart, role, question, _typed, self.session.voice.say)
+            return choosing.choose(chart, role, question, _asked, self.session.voice.say)
         return _typed(question, sample)
 
     def _chart(self) -> list[Account]:
@@ -263,13 +270,20 @@ class _Questions:
 
 def _next_steps(answers: InitAnswers, *, kept: bool) -> list[str]:
     """Return the commands that a person types next, in their order."""
+    from mlc.secrets.keys import default_path
+
     names = [] if kept else ["sap.password"]
     names += ["stripe.secret_key"] if answers.stripe else []
     names += ["gocardless.access_token"] if answers.gocardless else []
     steps = [f"mlc secret set {answers.tenant} {name}" for name in names] if answers.secrets in ("keyring", "file") else []
-    if answers.secrets == "file" and not kept:
+    if answers.secrets == "file" and not kept and not default_path(Path.home()).exists():
         steps.insert(0, "mlc secret key create")
     return [*steps, "mlc secret check", "mlc ping", "mlc run -n"]
+
+
+def _asked(question: str, default: str | None) -> str:
+    """Ask for an account; nothing typed is an answer too: show them all."""
+    return _typed(question, default or "")
 
 
 def _typed(question: str, default: str | None) -> str:

@@ -167,5 +167,5 @@ def _gocardless(answers: InitAnswers) -> str:
 
 
 _CALENDAR = """\
-    calendar: {push-invoices: "*:0/15", post-payments: "*:0/5", reconcile-payouts: "Mon..Fri 07:30"}  # mlc schedule
+    calendar: {push-invoices: "*:0/15", post-payments: "*:0/5", reconcile-payouts: "Mon..Fri 07:30", sync-customers: hourly}  # mlc schedule
 """

@@ -76,7 +76,7 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path:
         return chosen
     places = [Path("config.yaml"), _home(environ) / ".config/mlc/config.yaml", Path("/etc/mlc/config.yaml")]
     for place in places:
-        if _exists(place):
+        if _seen(place):
             return place
     raise NoStateError(f"there is no configuration; looked for {', '.join(map(str, places))}")
 
@@ -102,6 +102,14 @@ def parse(raw: bytes, path: Path, environ: Mapping[str, str]) -> Settings:
     if lines or settings is None:
         raise ConfigError("\n".join(lines))
     return settings.read_from(path)
+
+
+def _seen(path: Path) -> bool:
+    """Tell whether a place that nobody named has a file: one that this user may not look into has none for him."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _exists(path: Path) -> bool:
