@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import sys
 
-from mlc.cli.outlets import speaking
-
 
 def main() -> None:
     """Start the command line; it ends with one of the exit codes of the contract."""
+    if sys.argv[1:] in (["--version"], ["-V"]) and _told_version():
+        return
+    from mlc.cli.outlets import speaking
+
     speaking(_work)
+
+
+def _told_version() -> bool:
+    from mlc import __version__
+
+    try:
+        sys.stdout.write(f"mlc {__version__}\n")
+        sys.stdout.flush()
+    except (OSError, AttributeError):  # it cannot be written, or was closed: the long way says which
+        return False
+    return True
 
 
 def _work() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from mlc import __version__
-
-        sys.stdout.write(f"mlc {__version__}\n")
+        _told_version()
         return
     from mlc.cli.app import run
 

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from typing import Any, NoReturn
 
+import httpx
 import pytest
 from desk import Desk, Said
 
@@ -161,3 +162,12 @@ def test_a_narrow_terminal_breaks_no_words(monkeypatch: pytest.MonkeyPatch, caps
     assert max(map(len, lines)) <= 60
     Voice().table(["tenant", "what"], [["acme", "fits"]])
     assert capsys.readouterr().out.splitlines() == ["tenant  what", "acme    fits"]
+
+
+@pytest.mark.parametrize("answer", ["[1, 2]", "", "<html>", "{}"])
+def test_what_is_no_service_layer_is_named(desk: Desk, answer: str) -> None:
+    """Something else at SAP's address takes the login with 200: said so, by every pass, and no defect."""
+    desk.ports.wires[1] = httpx.MockTransport(lambda _request: httpx.Response(200, text=answer))  # type: ignore[assignment]
+    said = desk.mlc("push-invoices")
+    _clear(said, 1, "and gave no session")
+    assert "check sap.url" in said.err

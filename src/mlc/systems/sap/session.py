@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import httpx
 
 from mlc.clock import Clock
-from mlc.core.errors import CredentialError, UnreachableError
+from mlc.core.errors import CredentialError, UnexpectedAnswerError, UnreachableError
 from mlc.systems.sap.odata import SapError, error_of
 from mlc.systems.session import Reply
 
@@ -158,8 +158,13 @@ class SapSession(httpx.Auth):
 
     def _accept(self, response: httpx.Response) -> None:
         jar = {cookie.name: cookie.value for cookie in httpx.Cookies(_extracted(response)).jar}
-        body = Reply(200, {}, response.content).json() or {}
-        jar.setdefault("B1SESSION", str(body.get("SessionId", "")))
+        answer = Reply(200, {}, response.content).json()
+        body = answer if isinstance(answer, dict) else {}
+        if not jar.setdefault("B1SESSION", str(body.get("SessionId") or "")):
+            raise UnexpectedAnswerError(
+                f"{self.login.url} took the login of {self._who()} and gave no session",
+                hint="check sap.url: something else than a Service Layer may answer there",
+            )
         self.accepted = True
         self._cookies = "; ".join(f"{name}={value}" for name, value in jar.items() if name in ("B1SESSION", "ROUTEID"))
         self._minutes = float(body.get("SessionTimeout") or 30)
