@@ -92,6 +92,15 @@ def test_status_tells_of_runs_that_never_began(desk: Desk) -> None:
     assert len(desk.mlc("status", "--json").of("pass")) == 4
 
 
+def test_a_new_password_in_the_store_lets_the_next_timer_try(wrong: Desk) -> None:
+    """Who sets the password anew has changed it: no pause, and no ping is needed."""
+    wrong.write(("tenants:", "secrets: {store: file}\ntenants:"))
+    assert wrong.mlc("secret", "key", "create").code == 0
+    assert wrong.mlc("secret", "set", "acme", "sap.password", stdin="whatever\n").code == 0
+    assert wrong.mlc("run").code == 0
+    assert logins(wrong) == 2
+
+
 def test_another_user_is_another_matter(wrong: Desk) -> None:
     """The pause is for the user and address that were refused; a corrected user name is tried at once."""
     wrong.write(("username: manager", "username: mlc"))

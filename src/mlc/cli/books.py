@@ -122,6 +122,14 @@ def note_login(settings: Settings, tenant: Tenant, system: SapSystem) -> None:
         wiring.note_login(journal, tenant, system)
 
 
+def let_timers_try(settings: Settings, tenant: Tenant) -> None:
+    """Forget that SAP refused the login: a person has just given another password."""
+    from mlc.store.refusals import Refusals
+
+    with suppress(MlcError), reading(settings, tenant) as journal:
+        Refusals(journal, tenant.sap.username, tenant.sap.url).clear()
+
+
 def note_not_begun(settings: Settings, tenant: Tenant, run_id: str, passes: Iterable[str], code: int, why: str) -> None:
     """Note how passes ended that never began, where there is a state: who looks at `mlc status` shall not see the run before."""
     with suppress(MlcError), reading(settings, tenant, run_id) as journal:

@@ -60,6 +60,10 @@ def set_(tenant: TenantName, name: SecretName, config: o.Config = None, quiet: o
         _known(settings, tenant, name)
         resolver = session.resolver(settings)
         resolver.set_secret(tenant, name, _typed(f"{name} of {tenant}"))
+        if name == "sap.password":
+            from mlc.cli.books import let_timers_try
+
+            let_timers_try(settings, settings.tenants[tenant])
         session.voice.say(f"stored {name} of {tenant} in the {resolver.kept.name}. Next: mlc secret check, then mlc ping")
 
     simple(o.common(config, quiet=quiet), work)
