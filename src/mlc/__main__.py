@@ -9,9 +9,12 @@ def main() -> None:
     """Start the command line; it ends with one of the exit codes of the contract."""
     if sys.argv[1:] in (["--version"], ["-V"]) and _told_version():
         return
-    from mlc.cli.outlets import speaking
+    try:
+        from mlc.cli.outlets import speaking
 
-    speaking(_work)
+        speaking(_work)
+    except KeyboardInterrupt:  # before there was anything to end gently
+        sys.exit(130)
 
 
 def _told_version() -> bool:

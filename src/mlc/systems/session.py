@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,8 @@ from mlc.core.errors import ConfigError, UnreachableError
 from mlc.core.roles import Doubt, NotSent
 
 READ_ATTEMPTS = 5
+MOST_BYTES = 64 << 20  # of one answer: a page of a thousand whole invoices has a hundredth of it
+_PATIENCE = 5.0  # an answer that comes in drips may take so many times the pause between two of them
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
@@ -70,7 +73,8 @@ class Http:
         limits = self._client.timeout
         timeouts = httpx.Timeout(timeout or limits.read, connect=limits.connect)
         try:
-            response = self._client.request(method, url, headers=headers, content=content, timeout=timeouts)
+            with self._client.stream(method, url, headers=headers, content=content, timeout=timeouts) as response:
+                body = _whole(response, time.monotonic() + _PATIENCE * (timeouts.read or 60.0))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
                 raise ConfigError(
@@ -84,11 +88,24 @@ class Http:
             raise Doubt(f"no answer from {self.base} ({type(error).__name__}: {error})") from error
         self.date = response.headers.get("date", self.date)
         self._log(f"{self.name} {method} {path} -> {response.status_code} {response.headers.get('request-id', '')}".rstrip())
-        return Reply(response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content)
+        return Reply(response.status_code, {key.lower(): value for key, value in response.headers.items()}, body)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _whole(response: httpx.Response, until: float) -> bytes:
+    """Return the body of an answer. Raises httpx.ReadError where it has no end, or drips: what is not SAP may answer so."""
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise httpx.ReadError(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+        if time.monotonic() > until:
+            raise httpx.ReadError("the answer does not come to its end")
+    return b"".join(parts)
 
 
 def repeat(clock: Clock, name: str, attempt: Callable[[], Reply]) -> Reply:
