@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets as random_ids
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
     from mlc.secrets import Resolver, Secret
 
+_LEAVING = 5.0  # seconds to log out and close connections after an interrupt
 PASSES: dict[str, Callable[[Scene], Any]] = {
     "post-payments": PostPayments,
     "reconcile-payouts": ReconcilePayouts,
@@ -227,18 +230,34 @@ class OpenTenant:
             if proof != "empty" and self.journal.cursor(key) != (proof or None):
                 self.journal.set_cursor(key, proof or None)
 
-    def close(self) -> None:
-        """End sessions, connections, workers; give the lock back."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """End sessions, connections, workers; give the lock back.
+
+        An interrupt may have come while a connection pool's own lock was being taken, which then is never given back: leaving gets
+        a few seconds in a thread of its own, and what is left behind ends with the process.
+        """
         try:
             self.carrier.close()
             self.note_proof()
             note_login(self.journal, self.tenant, self.sap.system)
-            for reads in (self.sap, self.stripe, self.gocardless):
-                if reads is not None:
-                    reads.system.close()
+            if interrupted:
+                leaving = threading.Thread(target=self._leave_anyhow, name="leaving", daemon=True)
+                leaving.start()
+                leaving.join(_LEAVING)
+            else:
+                self._leave()
         finally:
             self.lock.release()
             self.database.close()
+
+    def _leave_anyhow(self) -> None:
+        with suppress(BaseException):  # the run has ended; what goes wrong with its leaving is nobody's trouble
+            self._leave()
+
+    def _leave(self) -> None:
+        for reads in (self.sap, self.stripe, self.gocardless):
+            if reads is not None:
+                reads.system.close()
 
 
 def new_run_id() -> str:

@@ -80,6 +80,7 @@ def test_a_person_at_a_terminal_tries_at_once(wrong: Desk, monkeypatch: pytest.M
 def test_status_tells_of_runs_that_never_began(desk: Desk) -> None:
     """A run that ends before its passes begin, for want of a secret, stands in `status`; another run's lock is nobody's trouble."""
     assert desk.mlc("run").code == 0
+    desk.company.clock.pass_time(60)
     desk.env.pop("P")
     assert desk.mlc("run").code == errors.CREDENTIAL
     said = desk.mlc("status")

@@ -152,11 +152,15 @@ class Session:
             run_id=run_id,
             person=attended(),
         )
+        interrupted = False
         try:
             with self.voice.within(tenant=tenant.name, run_id=opened.run_id):
                 yield opened
+        except (KeyboardInterrupt, Terminated):
+            interrupted = True
+            raise
         finally:
-            opened.close()
+            opened.close(interrupted=interrupted)
 
     @contextmanager
     def guarded(self, where: str = "") -> Iterator[None]:
