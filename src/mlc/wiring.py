@@ -320,7 +320,7 @@ def held_off(journal: Journal, tenant: Tenant) -> str:
     if standing is None:
         return ""
     since, until = (datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%d %H:%M") for one in standing)
-    return f"at {since} UTC; nobody tries again before {until}, because SAP locks users"
+    return f"at {since} UTC; no timer tries again before {until}, because SAP locks users"
 
 
 def note_login(journal: Journal, tenant: Tenant, system: SapSystem) -> None:

@@ -37,7 +37,7 @@ def test_timers_do_not_try_again_before_an_hour_then_a_day(wrong: Desk) -> None:
         assert logins(wrong) == tries, pause
     wrong.company.clock.sleep(60)
     said = wrong.mlc("push-invoices")
-    assert "nobody tries again before 20" in said.err
+    assert "no timer tries again before 20" in said.err
     assert "then run `mlc ping --tenant acme`: it tries at once" in said.err.replace("\n", " ")
 
 

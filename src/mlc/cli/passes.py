@@ -74,7 +74,7 @@ def _note_not_begun(session: Session, settings: Settings, tenant: Tenant, run_id
     from mlc.cli.books import note_not_begun
 
     why = session.voice.clean(session.voice.troubles[-1].splitlines()[0]) if session.voice.troubles else ""
-    note_not_begun(settings, tenant, run_id, names, code, why)
+    note_not_begun(settings, tenant, run_id, [name for name in names if not tenant.lacks(name)], code, why)
 
 
 def _nothing_to_do(session: Session, opened: OpenTenant, name: str, section: str, *, alone: bool, dry_run: bool) -> None:
