@@ -325,8 +325,6 @@ def _write(stream: TextIO, text: str) -> None:
         stream.flush()
     except UnicodeEncodeError:  # LANG=C: show what can be shown
         stream.write(text.encode("ascii", "backslashreplace").decode() + "\n")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dumped(line: dict[str, Any], stream: TextIO) -> str:
