@@ -168,7 +168,11 @@ def test_check_tells_what_is_wrong(desk: Desk) -> None:
     [line] = said.of("state")
     assert said.code == 1
     assert any("row 3" in text for text in line["wrong"])
+    assert not any("counted" in text for text in line["wrong"])
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE tallies SET n = n + 1 WHERE state = 'done'")
     said = desk.mlc("state", "check")
+    assert "not as many as were counted" in said.err
     assert "put back a backup" in said.err
     state.write_bytes(b"no database at all, and long enough to be looked at" * 100)
     assert desk.mlc("state", "check").code == 1
@@ -228,14 +232,21 @@ def test_a_migration_makes_a_copy_first(tmp_path: Path, monkeypatch: pytest.Monk
     Database.open(state).close()
     with sqlite3.connect(state) as connection:
         connection.execute("DELETE FROM _sqlite_migrations WHERE name >= 'm003'")
-        for statement in ("DROP TABLE inbox", "DROP TABLE receiver", "DROP INDEX intents_counts"):
+        triggers = ("DROP TRIGGER intents_come", "DROP TRIGGER intents_change", "DROP TRIGGER intents_go")
+        for statement in (*triggers, "DROP TABLE tallies", "DROP TABLE inbox", "DROP TABLE receiver"):
             connection.execute(statement)
+        connection.execute(
+            "INSERT INTO intents (book,name,pass,lane,command,generation,state,says,run_id,created_at,updated_at)"
+            " VALUES ('CO','CO/a','p','l','{}',1,'done','','r',1,1)"
+        )
     Database.open(state).close()
     copy = tmp_path / "mlc.db.before-m003_inbox.backup"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with sqlite3.connect(copy) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name='inbox'").fetchone()[0] == 0
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name='intents'").fetchone()[0] == 1
+    with sqlite3.connect(state) as connection:  # what was there before is counted as well
+        assert connection.execute("SELECT * FROM tallies").fetchall() == [("CO", "p", "done", 1)]
     Database.open(state).close()
     assert len(list(tmp_path.glob("*.backup"))) == 1
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from desk import Desk
 
 from mlc import __version__
 
@@ -88,3 +89,23 @@ def test_a_command_loads_no_other_room(command: str, others: str) -> None:
     code, _, modules = start(command, "--help")
     assert code == 0
     assert f"mlc.cli.{others}" not in modules
+
+
+def test_status_loads_what_it_shows_and_no_more(desk: Desk) -> None:
+    """Somebody who looks waits for no wire, keyring, system or table of rich, nor for the shapes of promises he does not read."""
+    desk.mlc("run")
+    code, out, modules = start("status", "--config", str(desk.config))
+    assert code == 0
+    assert "post-payments" in out
+    looks = {"sqlite3", "yaml", "mlc.store", "mlc.config"}
+    assert heavy(modules) == looks
+    unread = {
+        "rich.console",
+        "rich.table",
+        "mlc.core.intents",
+        "mlc.core.commands",
+        "mlc.store.schema",
+        "mlc.store.lock",
+        "mlc.wiring",
+    }
+    assert not unread & modules

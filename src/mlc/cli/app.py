@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -40,6 +41,9 @@ def made(words: list[str]) -> typer.Typer:
 def _top(
     version: bool = typer.Option(False, "--version", "-V", help="Show the version and end."),
 ) -> None:
+    if not gc.isenabled():  # what is loaded by now stays to the end: it is never looked through for garbage
+        gc.freeze()
+        gc.enable()
     if version:
         from mlc import __version__
 
@@ -57,9 +61,9 @@ def __getattr__(name: str) -> Any:
 
 def run() -> None:
     """Run the command line; whatever escapes a command ends as one sentence and code 1."""
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # none of them shall see a configuration, and looking for them takes time
+    # none of them shall see a configuration, and looking for them takes time
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()  # until the command line is read: loading makes no garbage
     try:
         made(sys.argv[1:])()
     except SystemExit:

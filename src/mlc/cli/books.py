@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlc.clock import SystemClock
 from mlc.core.errors import MlcError, NoStateError
-from mlc.store.clearance import Clearance
 from mlc.store.database import Database
 from mlc.store.journal import Journal
-from mlc.store.lock import TenantLock
 
 if TYPE_CHECKING:
     from mlc.cli.session import Session
@@ -41,6 +39,7 @@ def tending(session: Session, settings: Settings, tenant: Tenant, holder: str) -
 
     Raises LockedError, NoStateError.
     """
+    from mlc.store.lock import TenantLock
     from mlc.wiring import Seams, new_run_id
 
     clock = (type(session).seams or Seams()).clock
@@ -61,6 +60,8 @@ def confirmed(settings: Settings, tenant: Tenant) -> dict[str, str]:
 
     Raises ConfigError where the state file knows the company from the other mode.
     """
+    from mlc.store.clearance import Clearance
+
     try:
         with reading(settings, tenant) as journal:
             clearance = Clearance(journal)

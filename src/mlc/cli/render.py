@@ -112,43 +112,28 @@ class Voice:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout, wrapped to the terminal (80 columns where there is none); row under row where words would break."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        at_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if at_terminal else _columns()
         texts = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
-        if width is not None and width < _NARROW and not _fits(columns, texts, width):
-            for line in _stacked(columns, texts, width):
-                _write(sys.stdout, line)
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, column in enumerate(columns):
-            whole = number == 0 or number in right  # ids and figures are never broken: they are copied
-            table.add_column(column, justify="right" if number in right else "left", overflow="fold", no_wrap=whole)
-        for row in texts:
-            table.add_row(*map(Text, row))
-        drawn = io.StringIO()
-        Console(file=drawn, highlight=False, emoji=False, force_terminal=False, color_system=None, width=width).print(table)
-        for line in drawn.getvalue().splitlines():
-            _write(sys.stdout, line.rstrip())
+        lines = _aligned([columns, *texts], right)
+        if max(map(_wide, lines)) <= width and not any("\n" in cell for row in texts for cell in row):
+            written = lines
+        elif at_terminal and width < _NARROW and not _fits(columns, texts, width):
+            written = list(_stacked(columns, texts, width))
+        else:
+            written = _folded(columns, texts, right, width)
+        for line in written:
+            _write(sys.stdout, line)
 
     def listing(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout whose last cell is a text: it stands below its row, so that no word of the row is broken."""
-        from rich.cells import cell_len
-
         cells = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
-        widths = [max(cell_len(row[number]) for row in ([*columns, ""], *cells)) for number in range(len(columns))]
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
-        for row in ([*columns, ""], *cells):
-            gaps = [" " * (widths[number] - cell_len(row[number])) for number in range(len(columns))]
-            line = [
-                f"{gap}{cell}" if number in right else f"{cell}{gap}"
-                for number, (cell, gap) in enumerate(zip(row, gaps, strict=False))
-            ]
-            _write(sys.stdout, "  ".join(line).rstrip())
-            for text in textwrap.wrap(row[-1], max(20, width - 4), break_long_words=False, break_on_hyphens=False):
-                _write(sys.stdout, f"    {text}")
+        lines = _aligned([columns, *(row[:-1] for row in cells)], right)
+        for line, text in zip(lines, ["", *(row[-1] for row in cells)], strict=True):
+            _write(sys.stdout, line)
+            for part in textwrap.wrap(text, max(20, width - 4), break_long_words=False, break_on_hyphens=False):
+                _write(sys.stdout, f"    {part}")
 
     # --- passes -----------------------------------------------------------------------------------------------------
 
@@ -284,6 +269,45 @@ def fields_lines(fields: Mapping[str, object]) -> list[str]:
     """Return name-value lines, aligned."""
     width = max((len(name) for name in fields), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+
+
+def _wide(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # its tables take longer to load than many a command to run
+
+    return cell_len(text)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    """Return rows as lines whose columns stand under each other; those in `right` end under each other."""
+    widths = [max(map(_wide, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        gaps = [" " * (width - _wide(cell)) for width, cell in zip(widths, row, strict=True)]
+        cells = [
+            gap + cell if number in right else cell + gap for number, (cell, gap) in enumerate(zip(row, gaps, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], width: int) -> list[str]:
+    """Return the lines of a table too wide for the terminal: its longer cells are wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        whole = number == 0 or number in right  # ids and figures are never broken: they are copied
+        table.add_column(column, justify="right" if number in right else "left", overflow="fold", no_wrap=whole)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    drawn = io.StringIO()
+    Console(file=drawn, highlight=False, emoji=False, force_terminal=False, color_system=None, width=width).print(table)
+    return [line.rstrip() for line in drawn.getvalue().splitlines()]
 
 
 def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:

@@ -11,7 +11,6 @@ from pydantic_core import ErrorDetails
 
 from mlc.config import document, environment, rules, schema
 from mlc.config.document import Document, Loc, Problem
-from mlc.config.excerpt import excerpt
 from mlc.config.models import GOCARDLESS_HOSTS, Settings
 from mlc.config.references import SecretRef
 from mlc.config.values import looks_secret, mask, suggest
@@ -170,6 +169,8 @@ def _words(detail: ErrorDetails, loc: Loc) -> str:
 
 def _lines(path: Path, read: Document, problems: list[Problem], origins: dict[Loc, str]) -> list[str]:
     """Return what to say of each problem, in the order of the file with the line it is about; values from the environment last."""
+    from mlc.config.excerpt import excerpt
+
     in_file: dict[tuple[tuple[int, int], str], list[str]] = {}
     outside: dict[str, str] = {}
     for problem in problems:

@@ -51,6 +51,13 @@ def examine(database: Database) -> Health:
     orphans = len(database.connection.execute("PRAGMA foreign_key_check").fetchall())
     if orphans:
         health.wrong.append(f"{orphans} requests belong to no promise")
+    counted = "SELECT book, pass, state, count(*) FROM intents GROUP BY 1, 2, 3"
+    kept = "SELECT book, pass, state, n FROM tallies WHERE n <> 0"
+    if (
+        database.connection.execute(f"{counted} EXCEPT {kept}").fetchone()
+        or database.connection.execute(f"{kept} EXCEPT {counted}").fetchone()
+    ):
+        health.wrong.append("the promises are not as many as were counted: somebody changed the file")
     audit = Audit(database)
     health.audit_rows, broken = audit.verify()
     health.wrong += broken

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlc.core.errors import MlcError, NewerStateError, NoStateError, UnexpectedAnswerError
-from mlc.store.copying import back_up
 
-_KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox", "m004_counts")
+_KNOWN = ("m001_first_tables", "m002_payouts", "m003_inbox", "m004_counts", "m005_tallies")
 
 
 class Database:
@@ -66,6 +65,8 @@ class Database:
         if applied:  # a copy first: whatever goes wrong, the file as it was is there
             before = self.path.with_name(f"{self.path.name}.before-{_KNOWN[len(applied)]}.backup")
             if not before.exists():
+                from mlc.store.copying import back_up
+
                 back_up(self.connection, before)
         from sqlite_utils import Database as SqliteUtils  # slow to load, and hardly ever needed
 

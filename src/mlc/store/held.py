@@ -6,11 +6,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlc.core.intents import Skip
 from mlc.core.money import Money
 from mlc.store.database import Database
+
+if TYPE_CHECKING:
+    from mlc.core.intents import Skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlc.clock import Clock
-from mlc.core.inbox import Delivered
 from mlc.store.database import Database
+
+if TYPE_CHECKING:
+    from mlc.core.inbox import Delivered
 
 _PAGE = 400
 
@@ -194,7 +196,8 @@ class Inbox:
     def counts(self) -> tuple[int, float | None]:
         """Return how many events wait, and since when the oldest does."""
         row = self._database.connection.execute(
-            "SELECT count(*), min(received_at) FROM inbox WHERE book=? AND done_at IS NULL", (self._book,)
+            "SELECT count(*), min(received_at) FROM inbox INDEXED BY inbox_waiting WHERE book=? AND done_at IS NULL",
+            (self._book,),
         ).fetchone()
         return int(row[0]), row[1]
 

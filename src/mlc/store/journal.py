@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlc.clock import Clock
 from mlc.core import keys
-from mlc.core.intents import Adoption, Call, Intent, Mark, Plan, Receipt, Skip
 from mlc.store.audit import Audit
 from mlc.store.database import Database
 from mlc.store.held import HeldItems
@@ -20,6 +19,9 @@ from mlc.store.inbox import Inbox
 from mlc.store.links import Links
 from mlc.store.records import Effect, Stored, effect_of, stored_of
 from mlc.store.runs import Runs
+
+if TYPE_CHECKING:  # many small shapes: who only looks need not load them
+    from mlc.core.intents import Adoption, Call, Intent, Mark, Plan, Receipt, Skip
 
 _STATES = (
     "SELECT name, CASE WHEN state='open' AND NOT EXISTS (SELECT 1 FROM effects WHERE effects.intent = intents.id"
@@ -78,7 +80,7 @@ class Journal:
         # what was promised and never sent is decided afresh: the world may have moved on since
         generation = 1 if known is None else known.generation + (known.state != "open")
         minor, currency = (intent.amount.minor, intent.amount.currency) if intent.amount else (None, None)
-        from mlc.core import commands  # many small shapes: who only looks need not load them
+        from mlc.core import commands
 
         command = json.dumps(commands.to_json(intent.command), ensure_ascii=False)
         self.database.connection.execute(
@@ -302,7 +304,7 @@ class Journal:
     def counts(self) -> dict[str, dict[str, int]]:
         """Return pass -> state -> how many intents."""
         found: dict[str, dict[str, int]] = {}
-        query = "SELECT pass, state, count(*) AS n FROM intents WHERE book=? GROUP BY pass, state"
+        query = "SELECT pass, state, n FROM tallies WHERE book=? AND n > 0"
         for row in self.database.connection.execute(query, (self.book,)):
             found.setdefault(row["pass"], {})[row["state"]] = row["n"]
         return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mlc.core.intents import Mark
 from mlc.store.database import Database
+
+if TYPE_CHECKING:
+    from mlc.core.intents import Mark
 
 
 class Links:
@@ -178,4 +180,6 @@ def _had_its_turn(mark: Mark, known: Mark) -> bool:
 
 
 def _mark(row: sqlite3.Row) -> Mark:
+    from mlc.core.intents import Mark
+
     return Mark(row["kind"], row["key"], row["other"], row["state"], json.loads(row["data"]))

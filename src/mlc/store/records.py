@@ -7,11 +7,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlc.core.intents import Receipt
 from mlc.core.money import Money
 
 if TYPE_CHECKING:
     from mlc.core.commands import Command
+    from mlc.core.intents import Receipt
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ def _money(row: sqlite3.Row) -> Money | None:
 def stored_of(row: sqlite3.Row) -> Stored:
     """Read a row of intents."""
     from mlc.core import commands
+    from mlc.core.intents import Receipt
 
     receipt = Receipt(*json.loads(row["receipt"])) if row["receipt"] else None
     return Stored(

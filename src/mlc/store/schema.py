@@ -38,6 +38,32 @@ def m004_counts(db: SqliteUtils) -> None:
     db.conn.execute("CREATE INDEX intents_counts ON intents (book, pass, state)")
 
 
+@migrations()
+def m005_tallies(db: SqliteUtils) -> None:
+    """Count promises as they come and go, in the same transaction: `status` is as quick after a million as after ten."""
+    for statement in _TALLIES.split(";;\n"):
+        db.conn.execute(statement)
+
+
+_TALLIES = """
+DROP INDEX intents_counts;;
+CREATE TABLE tallies (
+    book TEXT NOT NULL, pass TEXT NOT NULL, state TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (book, pass, state)
+) STRICT, WITHOUT ROWID;;
+INSERT INTO tallies SELECT book, pass, state, count(*) FROM intents GROUP BY book, pass, state;;
+CREATE TRIGGER intents_come AFTER INSERT ON intents BEGIN
+    INSERT INTO tallies VALUES (new.book, new.pass, new.state, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;;
+CREATE TRIGGER intents_change AFTER UPDATE OF book, pass, state ON intents
+WHEN (old.book, old.pass, old.state) <> (new.book, new.pass, new.state) BEGIN
+    UPDATE tallies SET n = n - 1 WHERE book = old.book AND pass = old.pass AND state = old.state;
+    INSERT INTO tallies VALUES (new.book, new.pass, new.state, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;;
+CREATE TRIGGER intents_go AFTER DELETE ON intents BEGIN
+    UPDATE tallies SET n = n - 1 WHERE book = old.book AND pass = old.pass AND state = old.state;
+END
+"""
+
 _INBOX = """
 CREATE TABLE inbox (
     seq INTEGER PRIMARY KEY, book TEXT NOT NULL, system TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, kind TEXT NOT NULL,
