@@ -146,7 +146,7 @@ def test_a_file_pasted_for_an_id(desk: Desk) -> None:
 
 def test_a_narrow_terminal_breaks_no_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """At 60 columns a table with no room for its words becomes lines, each with its column's name."""
-    monkeypatch.setattr("mlc.cli.render.shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    monkeypatch.setattr("mlc.cli.render.shutil.get_terminal_size", lambda *_, **__: os.terminal_size((60, 24)))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     columns = ["id", "reason", "amount", "", "what"]
     row = [

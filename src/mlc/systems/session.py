@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -61,6 +62,7 @@ class Http:
         self.date = ""  # what the server says the time is, as of its last answer
         self._client = httpx.Client(
             transport=transport, verify=verify, timeout=timeout, auth=auth, trust_env=False, follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # a session keeps its own; nothing else is remembered
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )  # fmt: skip
 
