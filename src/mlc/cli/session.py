@@ -18,6 +18,7 @@ from mlc.cli.options import Common
 from mlc.cli.render import Voice
 from mlc.core import errors
 from mlc.core.errors import ConfigError, MlcError
+from mlc.interrupts import IN_FLIGHT
 
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
@@ -30,9 +31,9 @@ class Terminated(BaseException):
     """SIGTERM came: what is in flight is heard and written down, then the program ends with 143."""
 
 
-def on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
+def on_sigterm(_number: int, _frame: FrameType | None) -> None:
     """Turn SIGTERM into an exception the road knows how to end with."""
-    raise Terminated
+    IN_FLIGHT.interrupt(Terminated())
 
 
 class Session:
@@ -215,13 +216,13 @@ def simple(options: Common, work: Callable[[Session], Any]) -> NoReturn:
     session.end()
 
 
-def on_sigint(_number: int, _frame: FrameType | None) -> NoReturn:
+def on_sigint(_number: int, _frame: FrameType | None) -> None:
     """Say at once that Ctrl-C was heard: the request in flight may take a while."""
     if os.isatty(2):  # straight to the screen: this may come in the middle of a line
         os.write(
             2, b"\r\x1b[2Kstopping when the request in flight is answered; Ctrl-C again: now, and the next run looks it up\n"
         )
-    raise KeyboardInterrupt
+    IN_FLIGHT.interrupt(KeyboardInterrupt())
 
 
 def install_signals() -> None:

@@ -18,6 +18,7 @@ import tenacity
 from mlc.clock import Clock
 from mlc.core.errors import ConfigError, UnreachableError
 from mlc.core.roles import Doubt, NotSent
+from mlc.interrupts import IN_FLIGHT
 
 READ_ATTEMPTS = 5
 MOST_BYTES = 64 << 20  # of one answer: a page of a thousand whole invoices has a hundredth of it
@@ -70,12 +71,12 @@ class Http:
         self, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, content: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:  # fmt: skip
-        """Send one request; raises NotSent, Doubt, ConfigError (certificate)."""
+        """Send one request; raises NotSent, Doubt, ConfigError (certificate). An interrupt of a run waits for its answer."""
         url = f"{self.base}/{path.lstrip('/')}" + (f"?{query}" if query else "")
         limits = self._client.timeout
         timeouts = httpx.Timeout(timeout or limits.read, connect=limits.connect)
         try:
-            with self._client.stream(method, url, headers=headers, content=content, timeout=timeouts) as response:
+            with IN_FLIGHT, self._client.stream(method, url, headers=headers, content=content, timeout=timeouts) as response:
                 body = _whole(response, time.monotonic() + _PATIENCE * (timeouts.read or 60.0))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
