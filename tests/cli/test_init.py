@@ -134,6 +134,36 @@ def test_a_wrong_password_is_asked_again_and_the_chart_may_be_left_out(seated: D
     assert sum(path.endswith("/Login") for _, path, _ in seated.company.sap.log) == 1
 
 
+@pytest.mark.parametrize(("typed", "line"), [("", 'vat_account: "1576"'), ("-", '# vat_account: "1576"'), ("15", "")])
+def test_an_account_that_may_be_left_out(seated: Desk, typed: str, line: str) -> None:
+    """VAT on GoCardless' fees: the chart's own account is offered, - means none, and a wrong code is asked again."""
+    typed_ = [typed] if line else [typed, "1576"]
+    said = asked(
+        seated, "--sap-url", "http://127.0.0.1:1/b1s/v2", "--company-db", "SBODEMO", "--username", "manager", "--tenant", "acme",
+        "--start-date", "2026-10-01", "--timezone", "Europe/Berlin", "--secrets", "env", "--no-stripe", "--gocardless",
+        answers=["y", "1200", "6855", *typed_],
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert "a payout with VAT is held (probably 1576 Input VAT)" in said.err
+    assert "or - for none [1576]" in said.err
+    text = (seated.folder / "new.yaml").read_text()
+    wanted = line or 'vat_account: "1576"'
+    assert f"      {wanted}  # VAT" in text
+
+
+def test_the_account_of_vat_without_a_chart(seated: Desk) -> None:
+    """Enter leaves it out; by flag it is taken, and no flag where nobody sits there leaves it out too."""
+    rest = ("--tenant", "acme", "--timezone", "Europe/Berlin", "--secrets", "env", "--no-stripe", "--gocardless")
+    said = asked(seated, *FLAGS, *rest, answers=["n", "1200", "6855", ""])
+    assert said.code == 0, said.err
+    path = seated.folder / "new.yaml"
+    assert '      # vat_account: "1576"' in path.read_text()
+    path.unlink()
+    said = asked(seated, *FLAGS, *rest, "--vat-account", "1577", answers=["n", "1200", "6855"])
+    assert said.code == 0, said.err
+    assert '      vat_account: "1577"' in path.read_text()
+
+
 def test_an_interrupted_question(seated: Desk) -> None:
     """Ctrl-C or the end of the input at a question: 130, and nothing is written."""
     said = asked(seated, *FLAGS, answers=["acme"])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _MOST = 12  # accounts on one screen
 _ALL = 40  # where all are asked for
+NONE = "-"  # typed where a role may be left out
 # Words by which a bookkeeper may have named the account of a role, the likelier ones first.
 LIKELY = {
     "stripe.clearing_account": ("stripe",),
@@ -17,6 +18,7 @@ LIKELY = {
     "stripe.bank_account": ("bank",),
     "gocardless.bank_account": ("bank",),
     "gocardless.fee_account": ("payment fee", "fees", "bank charge", "geb\u00fchr", "nebenkosten", "frais"),
+    "gocardless.vat_account": ("input vat", "input tax", "vorsteuer", "tva d\u00e9ductible"),
 }
 
 
@@ -44,17 +46,22 @@ def likely(chart: Sequence[Account], role: str) -> Account | None:
 
 
 def choose(
-    chart: Sequence[Account], role: str, question: str, ask: Callable[[str, str | None], str], say: Callable[[str], None]
-) -> str:
+    chart: Sequence[Account], role: str, question: str, ask: Callable[[str, str | None], str], say: Callable[[str], None],
+    *, optional: bool = False,
+) -> str | None:  # fmt: skip
     """Ask until one account of the chart is named; what is no code is looked for in the names.
 
-    `ask` takes a question and what is meant where nothing is typed; `say` shows a line. Returns the code.
+    `ask` takes a question and what is meant where nothing is typed; `say` shows a line. Returns the code, None where the role is
+    `optional` and nobody wants it.
     """
     by_code = {shown(one): one for one in chart}
     guess = likely(chart, role)
     say(f"{question}{f' (probably {shown(guess)} {guess.name})' if guess else ''}")
     while True:
-        answer = ask("  its code, or a word of its name", shown(guess) if guess else None).strip()
+        usual = shown(guess) if guess else NONE if optional else None
+        answer = ask(f"  its code, or a word of its name{f', or {NONE} for none' if optional else ''}", usual).strip()
+        if optional and answer == NONE:
+            return None
         if answer in by_code:
             say(f"  {answer} {by_code[answer].name}")
             return answer

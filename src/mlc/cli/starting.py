@@ -29,7 +29,8 @@ _ROLES = {
     "stripe.bank_account": ("SAP account where Stripe's payouts arrive", "1200"),
     "gocardless.bank_account": ("SAP account where GoCardless' payouts arrive", "1200"),
     "gocardless.fee_account": ("SAP account of GoCardless' fees", "6855"),
-}
+    "gocardless.vat_account": ("SAP account of the VAT on GoCardless' fees; without it a payout with VAT is held", None),
+}  # the question, and the code of the documentation; None: it may be left out
 
 
 def init(
@@ -50,6 +51,7 @@ def init(
     clearing_account: Annotated[Text, typer.Option("--clearing-account", metavar="CODE", help="SAP account of the money Stripe holds.")] = None,
     fee_account: Annotated[Text, typer.Option("--fee-account", metavar="CODE", help="SAP account of the fees.")] = None,
     bank_account: Annotated[Text, typer.Option("--bank-account", metavar="CODE", help="SAP account where payouts arrive.")] = None,
+    vat_account: Annotated[Text, typer.Option("--vat-account", metavar="CODE", help="SAP account of the VAT on GoCardless' fees.")] = None,
     quiet: o.Quiet = False,
 ) -> None:  # fmt: skip
     """Write a commented config.yaml, never over an existing one; asks at a terminal for what is not given."""
@@ -83,7 +85,9 @@ def init(
         for field, value in (("state", state), ("stripe_url", stripe_url), ("gocardless_url", gocardless_url)):
             if value is not None:
                 questions.flag(f"--{field.replace('_', '-')}", value, **{field: value})
-        given = {"clearing_account": clearing_account, "fee_account": fee_account, "bank_account": bank_account}
+        given = {
+            "clearing_account": clearing_account, "fee_account": fee_account, "bank_account": bank_account, "vat_account": vat_account,
+        }  # fmt: skip
         questions.accounts(
             {role: given[role.split(".")[1]] for role in _ROLES if getattr(questions.answers, role.split(".")[0])}
         )
@@ -175,14 +179,18 @@ class _Questions:
                 self.flag(f"--{key.replace('_', '-')}", code, **{f"{block}_accounts": {**accounts, key: code}})
                 continue
             chosen = self._chosen(chart, role, question, sample) if attended() else sample
-            self.take(**{f"{block}_accounts": {**accounts, key: chosen}})
+            if chosen is not None:
+                self.take(**{f"{block}_accounts": {**accounts, key: chosen}})
 
-    def _chosen(self, chart: Sequence[Account], role: str, question: str, sample: str) -> str:
+    def _chosen(self, chart: Sequence[Account], role: str, question: str, sample: str | None) -> str | None:
         from mlc.cli import choosing
 
         if chart:
-            return choosing.choose(chart, role, question, _asked, self.session.voice.say)
-        return _typed(question, sample)
+            return choosing.choose(chart, role, question, _asked, self.session.voice.say, optional=sample is None)
+        if sample is not None:
+            return _typed(question, sample)
+        typed = _typed(f"{question} ({choosing.NONE} for none)", choosing.NONE)
+        return None if typed == choosing.NONE else typed
 
     def _chart(self) -> list[Account]:
         """Log in with a typed password and read the chart of accounts; empty where the person does not want it, or SAP does not."""
