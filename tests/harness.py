@@ -14,13 +14,14 @@ import httpx
 from mlc.config import parse
 from mlc.engine.report import Item, Report
 from mlc.engine.road import Options
+from mlc.opening import Seams
 from mlc.sandbox.gocardless import GoCardlessService
 from mlc.sandbox.kit import Clock as WorldClock
 from mlc.sandbox.kit import ConnectionLost, Service, wsgi
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
 from mlc.secrets import Resolver
-from mlc.wiring import PASSES, OpenTenant, Seams, open_tenant
+from mlc.wiring import PASSES, OpenTenant, open_tenant
 
 BEGIN = 1793700000.0  # 2026-11-03T10:00:00Z
 TODAY = datetime.date(2026, 11, 3)

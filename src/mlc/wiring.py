@@ -1,4 +1,4 @@
-"""open_tenant: the only place that builds things. Its seams are the transports, the clock, the secrets and the state file."""
+"""open_tenant: a tenant made ready for a run, and what the road and its recipes need of it. What it stands on is opened in opening.py."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from mlc.clock import Clock, SystemClock
 from mlc.core import commands as c
 from mlc.core.clues import Habits
 from mlc.core.errors import LimitError
 from mlc.core.intents import Hold, Recipe
-from mlc.core.keys import SAFE_ORDER, intent_name
+from mlc.core.keys import SAFE_ORDER
 from mlc.core.roles import System
 from mlc.core.shares import Dimensions
 from mlc.engine.carry import Carrier
 from mlc.engine.limits import Limits, minor_limits
 from mlc.engine.report import Report
 from mlc.engine.road import Options, Road
+from mlc.opening import Seams, gocardless_system, held_off, note_login, sap_system, stripe_system
 from mlc.passes.payout_batch import ROLES
 from mlc.passes.post_payments import PostPayments
 from mlc.passes.push_invoices import PushInvoices
@@ -34,27 +33,20 @@ from mlc.store.database import Database
 from mlc.store.journal import Journal
 from mlc.store.lock import TenantLock
 from mlc.store.records import Stored
-from mlc.store.refusals import Refusals
-from mlc.systems.gocardless.client import GoCardlessOptions, GoCardlessSystem
 from mlc.systems.gocardless.reads import GoCardlessReads
-from mlc.systems.live import Party, party, refuse_changed, refuse_unfit, refuse_wrong_key
+from mlc.systems.live import Party, party, refuse_changed
 from mlc.systems.sap import entries as sap_entries
 from mlc.systems.sap import partners as sap_partners
 from mlc.systems.sap import recipes as sap_recipes
-from mlc.systems.sap.client import SapOptions, SapSystem
 from mlc.systems.sap.reads import SapReads
-from mlc.systems.sap.session import Login, SessionStore
 from mlc.systems.stripe import customers as stripe_customers
 from mlc.systems.stripe import later as stripe_later
 from mlc.systems.stripe import recipes as stripe_recipes
-from mlc.systems.stripe.client import StripeOptions, StripeSystem
 from mlc.systems.stripe.reads import StripeReads
 
 if TYPE_CHECKING:
-    import httpx
-
     from mlc.config import Settings, Tenant
-    from mlc.secrets import Resolver, Secret
+    from mlc.secrets import Resolver
 
 _LEAVING = 5.0  # seconds to log out and close connections after an interrupt
 PASSES: dict[str, Callable[[Scene], Any]] = {
@@ -66,16 +58,6 @@ PASSES: dict[str, Callable[[Scene], Any]] = {
 RUN_ORDER = SAFE_ORDER
 assert tuple(PASSES) == SAFE_ORDER, "the passes are listed in the order in which they are safe"
 STRIPE_ROLES = ("clearing_account", "fee_account", "bank_account", "suspense_account", "vat_account")
-
-
-@dataclass(slots=True)
-class Seams:
-    """What tests and the demo put in place of the real world."""
-
-    clock: Clock = field(default_factory=SystemClock)
-    transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
-    threads: bool = True
-    log: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(slots=True)
@@ -314,74 +296,6 @@ def _no_customer(command: c.PushInvoice) -> Recipe:
     return Hold("no_customer", f"{command.card_code} has no customer at Stripe yet: see its own item")
 
 
-def held_off(journal: Journal, tenant: Tenant) -> str:
-    """Return since when and until when nobody logs in to a tenant's SAP because it refused, "" where it may be tried."""
-    standing = Refusals(journal, tenant.sap.username, tenant.sap.url).standing()
-    if standing is None:
-        return ""
-    since, until = (datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%d %H:%M") for one in standing)
-    return f"at {since} UTC; no timer tries again before {until}, because SAP locks users"
-
-
-def note_login(journal: Journal, tenant: Tenant, system: SapSystem) -> None:
-    """Remember for later runs that SAP refused the login, or forget it once one was accepted."""
-    refusals = Refusals(journal, tenant.sap.username, tenant.sap.url)
-    if system.session.accepted:
-        refusals.clear()
-    if system.session.refused:
-        refusals.note()
-
-
-def sap_system(tenant: Tenant, resolver: Resolver, seams: Seams, held: str = "") -> SapSystem:
-    """Build the way to a tenant's SAP; it logs in when it is first used, unless an earlier refusal holds it off (`held`).
-
-    Raises ConfigError where a setting is not for the mode.
-    """
-    password = resolver.resolve(tenant.name, "sap.password", tenant.sap.password)
-    kept = (
-        resolver.session_store() if tenant.sap.password is None else None
-    )  # where the password is, the session may be kept too
-    return sap_opened_by(tenant, password, seams, held=held, kept=kept)
-
-
-def sap_opened_by(
-    tenant: Tenant, password: Secret, seams: Seams, *, held: str = "", kept: SessionStore | None = None
-) -> SapSystem:
-    """Build the way to a tenant's SAP with a password that is at hand. Raises ConfigError where a setting is not for the mode."""
-    refuse_unfit(tenant)
-    config = tenant.sap
-    login = Login(tenant.name, config.url, config.company_db, config.username, password.reveal, password.origin, held)
-    options = SapOptions(
-        page_size=config.page_size, workers=config.workers, connect=config.timeout.connect, read=config.timeout.read,
-        write=config.timeout.write, settle=float(config.settle_seconds), ca_bundle=str(config.ca_bundle) if config.ca_bundle else None,
-        verify_tls=config.verify_tls, marker_field=config.marker_field,
-    )  # fmt: skip
-    return SapSystem(login, options, seams.clock, transport=seams.transports.get("sap"), store=kept, log=seams.log)
-
-
-def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSystem:
-    """Build the way to a tenant's Stripe account. Raises ConfigError where the key is of another mode."""
-    refuse_unfit(tenant)
-    config, live = tenant.stripe, tenant.mode == "live"
-    assert config is not None
-    key = resolver.resolve(tenant.name, "stripe.secret_key", config.secret_key)
-    refuse_wrong_key(tenant, key)
-    limits = config.rate_limit
-    total, operation = limits.total or (100.0 if live else 25.0), limits.operation or 25.0
-    options = StripeOptions(config.url, tenant.name, total, operation, livemode=live, where=key.origin)
-    return StripeSystem(key.reveal, options, seams.clock, transport=seams.transports.get("stripe"), log=seams.log)
-
-
-def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCardlessSystem:
-    """Build the way to a tenant's GoCardless organisation. Raises ConfigError where the host is not the mode's."""
-    refuse_unfit(tenant)
-    config = tenant.gocardless
-    assert config is not None
-    token = resolver.resolve(tenant.name, "gocardless.access_token", config.access_token)
-    options = GoCardlessOptions(config.url, tenant.name, where=token.origin)
-    return GoCardlessSystem(token.reveal, options, seams.clock, transport=seams.transports.get("gocardless"), log=seams.log)
-
-
 def rules_of(tenant: Tenant) -> Rules:
     """Return the rules a tenant's configuration sets for its documents and money."""
     stripe = tenant.stripe
@@ -427,13 +341,3 @@ def _debit_rules(tenant: Tenant) -> DebitRules | None:
         {role: _by_currency(getattr(config, role)) for role in ROLES}, Dimensions(dimensions), dict(config.branches),
         config.on_unmatched, config.partner_payouts, config.mandate_field or "",
     )  # fmt: skip
-
-
-def state_file(settings: Settings) -> Path:
-    """Return where the state is kept."""
-    return Path(settings.state)
-
-
-def push_name(company: str, doc_entry: int) -> str:
-    """Return the name of the wish that an invoice is pushed."""
-    return intent_name(company, "push-invoice", "stripe", str(doc_entry))

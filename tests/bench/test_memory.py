@@ -25,8 +25,9 @@ def push(config: Path) -> None:
     """Run push-invoices over real HTTP and say how much memory this process ever held."""
     from mlc.config import parse
     from mlc.engine.road import Options
+    from mlc.opening import Seams
     from mlc.secrets import Resolver
-    from mlc.wiring import PASSES, Seams, open_tenant
+    from mlc.wiring import PASSES, open_tenant
 
     secrets = {"P": "secret", "K": "sk_test_mlcsandbox"}
     settings = parse(config.read_bytes(), config, secrets)

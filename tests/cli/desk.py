@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from harness import SECRETS, Company, Wire
 from mlc.cli.app import app
 from mlc.cli.session import Session
+from mlc.opening import Seams
 from mlc.sandbox.sap import SapService
 from mlc.sandbox.stripe import StripeService
-from mlc.wiring import Seams
 
 testing._get_command = cache(testing._get_command)  # the tree of commands is the same every time, and slow to build
 

@@ -25,9 +25,9 @@ from mlc.cli import holding, looking, playing, sandboxing
 from mlc.cli.app import app
 from mlc.cli.session import Session
 from mlc.config import load
+from mlc.opening import Seams
 from mlc.sandbox import world
 from mlc.sandbox.kit import Clock
-from mlc.wiring import Seams
 
 PAGE = Path(__file__).resolve().parents[2] / "examples" / "a-day.md"
 EVE = datetime(2026, 10, 29, 17, 0, tzinfo=UTC)  # a Thursday; the day itself is the last working day of October

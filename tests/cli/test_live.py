@@ -16,10 +16,11 @@ from mlc.cli import clearing
 from mlc.config import load
 from mlc.core.errors import LimitError
 from mlc.engine.road import Options
+from mlc.opening import Seams, stripe_system
 from mlc.sandbox.kit import Request
 from mlc.sandbox.stripe import StripeService, StripeSwitches
 from mlc.secrets import Resolver
-from mlc.wiring import Seams, open_tenant, stripe_system
+from mlc.wiring import open_tenant
 
 LIVE_KEY = "sk_live_mlcsandbox"
 CONFIG = """state: {folder}/{state}.db

@@ -18,8 +18,8 @@ from goldens import compare
 from mlc.cli.app import app
 from mlc.cli.session import Session
 from mlc.cli.units import escaped, quoted
+from mlc.opening import Seams
 from mlc.sandbox.kit import Clock
-from mlc.wiring import Seams
 
 TENANT = """\
   {name}:

@@ -107,5 +107,6 @@ def test_status_loads_what_it_shows_and_no_more(desk: Desk) -> None:
         "mlc.store.schema",
         "mlc.store.lock",
         "mlc.wiring",
+        "mlc.opening",
     }
     assert not unread & modules

@@ -14,9 +14,10 @@ import pytest
 
 from harness import Company
 from mlc.core.errors import LockedError
+from mlc.opening import Seams
 from mlc.secrets import Resolver
 from mlc.store.lock import TenantLock
-from mlc.wiring import Seams, open_tenant
+from mlc.wiring import open_tenant
 
 HOLD = """
 import pathlib, sys

@@ -39,8 +39,9 @@ def tending(session: Session, settings: Settings, tenant: Tenant, holder: str) -
 
     Raises LockedError, NoStateError.
     """
+    from mlc.opening import Seams
     from mlc.store.lock import TenantLock
-    from mlc.wiring import Seams, new_run_id
+    from mlc.wiring import new_run_id
 
     clock = (type(session).seams or Seams()).clock
     lock = TenantLock(settings.state, tenant.sap.company_db, clock)
@@ -79,10 +80,10 @@ def ways_to_read(
     Each raises CredentialError, SecretStoreError, ConfigError when it is called.
     """
     from mlc.cli import session as session_
+    from mlc.opening import Seams, gocardless_system, sap_system, stripe_system
     from mlc.systems.gocardless.reads import GoCardlessReads
     from mlc.systems.sap.reads import SapReads
     from mlc.systems.stripe.reads import StripeReads
-    from mlc.wiring import Seams, gocardless_system, sap_system, stripe_system
 
     resolver, seams = session.resolver(settings), type(session).seams or Seams()
     seams.log = session.voice.detail
@@ -106,7 +107,7 @@ def ways_to_read(
 
 
 def _held_off(settings: Settings, tenant: Tenant) -> str:
-    from mlc.wiring import held_off
+    from mlc.opening import held_off
 
     try:
         with reading(settings, tenant) as journal:
@@ -117,10 +118,10 @@ def _held_off(settings: Settings, tenant: Tenant) -> str:
 
 def note_login(settings: Settings, tenant: Tenant, system: SapSystem) -> None:
     """Remember how a login to SAP went that was tried without the tenant's lock, where there is a state to remember it in."""
-    from mlc import wiring
+    from mlc import opening
 
     with suppress(MlcError), reading(settings, tenant) as journal:  # no state yet, or one that is told of elsewhere
-        wiring.note_login(journal, tenant, system)
+        opening.note_login(journal, tenant, system)
 
 
 def let_timers_try(settings: Settings, tenant: Tenant) -> None:
@@ -142,8 +143,9 @@ def note_not_begun(settings: Settings, tenant: Tenant, run_id: str, passes: Iter
 @contextmanager
 def seeing(session: Session, settings: Settings, tenant: Tenant, journal: Journal) -> Iterator[Scene]:
     """Open the ways to read a tenant's systems beside its journal: nothing is written, so no lock is taken."""
+    from mlc.opening import Seams
     from mlc.passes.scene import Scene
-    from mlc.wiring import Seams, rules_of
+    from mlc.wiring import rules_of
 
     seams = type(session).seams or Seams()
     with ExitStack() as stack:

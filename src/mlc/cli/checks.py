@@ -14,7 +14,7 @@ from mlc.core.errors import MlcError
 
 if TYPE_CHECKING:
     from mlc.config import Tenant
-    from mlc.wiring import Seams
+    from mlc.opening import Seams
 
 _SKEW = 120.0
 
@@ -23,7 +23,7 @@ class Checks:
     """The lines of a ping: each ok, warn or fail, with what to do next."""
 
     def __init__(self, session: Session, tenant: Tenant) -> None:
-        from mlc.wiring import Seams
+        from mlc.opening import Seams
 
         self.session = session
         self.tenant = tenant

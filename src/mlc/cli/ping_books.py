@@ -17,8 +17,8 @@ _PAYMENTS, _ENTRIES = ("24", "incoming payments"), ("30", "journal entries")
 def ping_sap(settings: Settings, tenant: Tenant, checks: Checks) -> None:
     """Log in to SAP and look for what a first posting of this tenant lacks."""
     from mlc.cli.books import note_login
+    from mlc.opening import sap_system
     from mlc.systems.sap.reads import SapReads
-    from mlc.wiring import sap_system
 
     sap: SapReads | None = None
 

@@ -70,9 +70,9 @@ def _watch(settings: Settings, tenant: Tenant, checks: Checks) -> None:
 
 
 def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: dict[str, str], checks: Checks) -> None:
+    from mlc.opening import stripe_system
     from mlc.systems.stripe.client import StripeSystem
     from mlc.systems.stripe.reads import StripeReads
-    from mlc.wiring import stripe_system
 
     config = tenant.stripe
     if config is None:
@@ -96,9 +96,9 @@ def _ping_stripe(session: Session, settings: Settings, tenant: Tenant, given: di
 
 
 def _ping_gocardless(session: Session, settings: Settings, tenant: Tenant, given: dict[str, str], checks: Checks) -> None:
+    from mlc.opening import gocardless_system
     from mlc.systems.gocardless.client import GoCardlessSystem
     from mlc.systems.gocardless.reads import GoCardlessReads
-    from mlc.wiring import gocardless_system
 
     if tenant.gocardless is None:
         return

@@ -77,9 +77,9 @@ class _Service:
     def __init__(
         self, session: Session, settings: Settings, tenants: list[Tenant], endpoints: dict[str, Endpoint], *, post: bool
     ) -> None:  # fmt: skip
+        from mlc.opening import Seams
         from mlc.webhooks.app import Receiver
         from mlc.webhooks.keeper import Keeper
-        from mlc.wiring import Seams
 
         self._session, self._settings, self._tenants, self._endpoints = session, settings, tenants, endpoints
         self._say = _one_at_a_time(session.voice.warn)

@@ -112,7 +112,7 @@ def next_(
 
 
 def _now() -> datetime:
-    from mlc.wiring import Seams
+    from mlc.opening import Seams
 
     return datetime.fromtimestamp(int((Session.seams or Seams()).clock.now()), UTC)
 

@@ -23,8 +23,9 @@ from mlc.interrupts import IN_FLIGHT
 if TYPE_CHECKING:
     from mlc.config import Settings, Tenant
     from mlc.engine.report import Report
+    from mlc.opening import Seams
     from mlc.secrets import Resolver
-    from mlc.wiring import OpenTenant, Seams
+    from mlc.wiring import OpenTenant
 
 
 class Terminated(BaseException):
@@ -137,7 +138,8 @@ class Session:
         self, settings: Settings, tenant: Tenant, holder: str, *, create: bool = True, run_id: str = ""
     ) -> Iterator[OpenTenant]:
         """Open one tenant and close it whatever happens; a run that has its id already keeps it."""
-        from mlc.wiring import Seams, open_tenant
+        from mlc.opening import Seams
+        from mlc.wiring import open_tenant
 
         resolver = self.resolver(settings)
         seams = Session.seams or Seams()

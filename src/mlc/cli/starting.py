@@ -194,9 +194,9 @@ class _Questions:
 
     def _chart(self) -> list[Account]:
         """Log in with a typed password and read the chart of accounts; empty where the person does not want it, or SAP does not."""
+        from mlc.opening import Seams, sap_opened_by
         from mlc.secrets import Secret
         from mlc.systems.sap.reads import SapReads
-        from mlc.wiring import Seams, sap_opened_by
 
         say, who = self.session.voice.say, f"{self.answers.username} at {self.answers.company_db}"
         while self.yes(None, f"Log in to SAP as {who} now, to choose accounts from its chart?", default=True):

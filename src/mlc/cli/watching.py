@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mlc.cli.session import Session
     from mlc.config import Settings, Tenant
-    from mlc.wiring import Seams
+    from mlc.opening import Seams
 
 PING_SECONDS = 10.0  # for one ping, its repetition included
 HOOK_SECONDS = 30.0
@@ -172,7 +172,8 @@ def watched(
     session: Session, settings: Settings, tenant: Tenant, command: str, *, dry_run: bool, timed: bool = True
 ) -> Iterator[Watched]:  # fmt: skip
     """Watch one command over one tenant; the caller sets `code`, an interrupted command has its own."""
-    from mlc.wiring import Seams, new_run_id
+    from mlc.opening import Seams
+    from mlc.wiring import new_run_id
 
     watch = Watched(session, settings, tenant, command, dry_run, new_run_id(), type(session).seams or Seams(), timed=timed)
     with session.voice.within(tenant=tenant.name, run_id=watch.run_id):
