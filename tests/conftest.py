@@ -21,7 +21,7 @@ from harness import Company
 
 _urls.urlparse = lru_cache(10_000)(_urls.urlparse)  # the same few addresses, parsed four times for every request
 
-pytest.register_assert_rewrite("published", "ledgers")
+pytest.register_assert_rewrite("published", "ledgers", "service_manager")
 
 WIRE = Path(__file__).resolve().parents[2] / "shared" / "wire"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from mlc.sandbox.sap.subscriptions import CATALOG
 from mlc.sandbox.stripe.event_names import EVENT_NAMES
 from mlc.secrets import NAMES, credential_of
 from mlc.systems.stripe.reads import CUSTOMER_EVENTS, EVENT_TYPES, PAYOUT_EVENTS, SUBSCRIPTION_EVENTS
+from service_manager import accepts
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ADDRESS = "127.0.0.1:8377"
@@ -87,14 +86,6 @@ def test_the_unit_names_secrets_as_they_are_looked_up():
 
 def test_the_unit_is_accepted_by_systemd(tmp_path):
     """The service manager finds nothing to complain about."""
-    command = shutil.which("systemd-analyze")
-    if command is None:
-        pytest.skip("systemd-analyze is not here")
-    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
-    version = re.match(r"systemd (\d+)", told)
-    if version is None or int(version[1]) < 250:
-        pytest.skip("credentials are newer than this systemd")
     unit = tmp_path / "mlc-webhooks.service"
-    unit.write_text(example("mlc-webhooks.service").replace("/usr/local/bin/mlc", "/bin/true"))
-    verified = subprocess.run([command, "verify", str(unit)], capture_output=True, text=True, check=False, timeout=30)
-    assert (verified.returncode, verified.stderr) == (0, "")
+    unit.write_text(example("mlc-webhooks.service"))
+    accepts([unit])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from mlc.secrets.private import UnfitError, read_private
 
 SEALED = Path("/etc/credstore.encrypted")  # where systemd looks for credentials that are sealed to this machine
 _LARGEST = 65536
@@ -56,24 +57,15 @@ def from_variable(name: str, environ: Mapping[str, str]) -> str:
 def from_file(path: Path, credentials: Path | None) -> str:
     """Return the text of a file that nobody but its owner can read, without its last line break."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        raw = read_private(path, _LARGEST, links=True, shared=_under(path, credentials))
     except OSError as error:
         raise NotThereError(f"file {path}: {_why(error)}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotThereError(f"file {path}: is no ordinary file")
-        if status.st_mode & 0o077 and not _under(path, credentials):
-            mode = f"{stat.S_IMODE(status.st_mode):04o}"
-            raise NotThereError(f"file {path}: refused, others can read it (mode {mode}); run: chmod 600 {path}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            raw = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise NotThereError(f"file {path}: {_why(error)}") from None
-    finally:
-        os.close(descriptor)
-    if len(raw) > _LARGEST:
-        raise NotThereError(f"file {path}: is too large for a secret")
+    except UnfitError as error:
+        words = {
+            "irregular": "is no ordinary file", "large": "is too large for a secret",
+            "open": f"refused, others can read it (mode {error.mode}); run: chmod 600 {path}",
+        }  # fmt: skip
+        raise NotThereError(f"file {path}: {words[error.kind]}") from None
     return _text(raw, f"file {path}")
 
 

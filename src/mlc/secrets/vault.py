@@ -24,6 +24,7 @@ from typing import Any
 
 from mlc.secrets.keychain import KeychainUnusableError
 from mlc.secrets.keys import Key, KeyFinder, Stretch, beside, sync_folder
+from mlc.secrets.private import UnfitError, read_private
 
 VERSION = 1
 _LARGEST = 4 * 2**20
@@ -228,27 +229,18 @@ class Vault:
     def read(self) -> Content | None:
         """Return what the file holds, None where there is none. Raises VaultError where it is not fit to be used."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            raw = read_private(self.path, _LARGEST, links=False)
         except FileNotFoundError:
             return None
         except OSError as error:
-            reason = "it is a symbolic link" if error.errno == errno.ELOOP else _why(error)
-            raise VaultError(f"refused - {reason}") from None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise VaultError("refused - it is no ordinary file")
-            if status.st_mode & 0o077:
-                mode = f"{stat.S_IMODE(status.st_mode):04o}"
-                raise VaultError(f"refused - it is open to others (mode {mode}); run: chmod 600 {self.path}")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                raw = file.read(_LARGEST + 1)
-        except OSError as error:
-            raise VaultError(f"cannot be read - {_why(error)}") from None
-        finally:
-            os.close(descriptor)
-        if len(raw) > _LARGEST:
-            raise VaultError("damaged - it is far too large")
+            reason = "refused - it is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read - {_why(error)}"
+            raise VaultError(reason) from None
+        except UnfitError as error:
+            words = {
+                "irregular": "refused - it is no ordinary file", "large": "damaged - it is far too large",
+                "open": f"refused - it is open to others (mode {error.mode}); run: chmod 600 {self.path}",
+            }  # fmt: skip
+            raise VaultError(words[error.kind]) from None
         return parse(raw)
 
     def _present(self) -> Content:
