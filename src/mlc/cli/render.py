@@ -111,14 +111,13 @@ class Voice:
             _write(sys.stderr, _styled(_plain(text), style, sys.stderr))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
-        """Write a table on stdout, wrapped to the terminal (80 columns where there is none); row under row where words would break."""
-        at_terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if at_terminal else _columns()
+        """Write a table on stdout, as wide as the terminal (without one: $COLUMNS or 80); row under row where words would break."""
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
         texts = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
         lines = _aligned([columns, *texts], right)
         if max(map(_wide, lines)) <= width and not any("\n" in cell for row in texts for cell in row):
             written = lines
-        elif at_terminal and width < _NARROW and not _fits(columns, texts, width):
+        elif width < _NARROW and not _fits(columns, texts, width):
             written = list(_stacked(columns, texts, width))
         else:
             written = _folded(columns, texts, right, width)
