@@ -31,6 +31,7 @@ class Seams:
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     threads: bool = True
     log: Callable[[str], None] = lambda _line: None
+    patience: float | None = None  # seconds after which a read that failed is not tried again
 
 
 def held_off(journal: Journal, tenant: Tenant) -> str:
@@ -73,7 +74,7 @@ def sap_opened_by(
     options = SapOptions(
         page_size=config.page_size, workers=config.workers, connect=config.timeout.connect, read=config.timeout.read,
         write=config.timeout.write, settle=float(config.settle_seconds), ca_bundle=str(config.ca_bundle) if config.ca_bundle else None,
-        verify_tls=config.verify_tls, marker_field=config.marker_field,
+        verify_tls=config.verify_tls, marker_field=config.marker_field, patience=seams.patience,
     )  # fmt: skip
     return SapSystem(login, options, seams.clock, transport=seams.transports.get("sap"), store=kept, log=seams.log)
 
@@ -87,7 +88,7 @@ def stripe_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> StripeSys
     refuse_wrong_key(tenant, key)
     limits = config.rate_limit
     total, operation = limits.total or (100.0 if live else 25.0), limits.operation or 25.0
-    options = StripeOptions(config.url, tenant.name, total, operation, livemode=live, where=key.origin)
+    options = StripeOptions(config.url, tenant.name, total, operation, livemode=live, where=key.origin, patience=seams.patience)
     return StripeSystem(key.reveal, options, seams.clock, transport=seams.transports.get("stripe"), log=seams.log)
 
 
@@ -97,5 +98,5 @@ def gocardless_system(tenant: Tenant, resolver: Resolver, seams: Seams) -> GoCar
     config = tenant.gocardless
     assert config is not None
     token = resolver.resolve(tenant.name, "gocardless.access_token", config.access_token)
-    options = GoCardlessOptions(config.url, tenant.name, where=token.origin)
+    options = GoCardlessOptions(config.url, tenant.name, where=token.origin, patience=seams.patience)
     return GoCardlessSystem(token.reveal, options, seams.clock, transport=seams.transports.get("gocardless"), log=seams.log)

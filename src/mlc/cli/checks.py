@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mlc.opening import Seams
 
 _SKEW = 120.0
+_PATIENCE = 10.0  # seconds: a person waits; who was silent for so long is not asked again
 
 
 class Checks:
@@ -27,7 +29,7 @@ class Checks:
 
         self.session = session
         self.tenant = tenant
-        self.seams: Seams = Session.seams or Seams()
+        self.seams: Seams = replace(Session.seams or Seams(), patience=_PATIENCE)
         self.rows: list[tuple[str, str, str]] = []
 
     @property

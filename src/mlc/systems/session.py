@@ -111,11 +111,23 @@ def _whole(response: httpx.Response, until: float) -> bytes:
     return b"".join(parts)
 
 
-def repeat(clock: Clock, name: str, attempt: Callable[[], Reply]) -> Reply:
+def repeat(clock: Clock, name: str, attempt: Callable[[], Reply], patience: float | None = None) -> Reply:
     """Do a read until it is answered, with backoff and jitter, honouring what the answer asks for.
+
+    Args:
+        clock: what sleeps between two attempts.
+        name: the system, as the message names it.
+        attempt: the read.
+        patience: seconds after which no other attempt is begun; None: five, however long each takes.
 
     Raises UnreachableError after the last attempt.
     """
+    tries = 0
+
+    def counted() -> Reply:
+        nonlocal tries
+        tries += 1
+        return attempt()
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -123,17 +135,19 @@ def repeat(clock: Clock, name: str, attempt: Callable[[], Reply]) -> Reply:
         backoff: float = min(0.5 * 2.0 ** (state.attempt_number - 1), 8.0) * (0.5 + random.random() / 2)
         return max(backoff, min(asked or 0.0, 60.0))
 
+    stop = tenacity.stop_after_attempt(READ_ATTEMPTS)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((Retry, NotSent, Doubt)),
-        stop=tenacity.stop_after_attempt(READ_ATTEMPTS),
+        stop=stop if patience is None else stop | tenacity.stop_after_delay(patience),
         wait=pause,
         sleep=clock.sleep,
         reraise=True,
     )
     try:
-        return retrying(attempt)
+        return retrying(counted)
     except (Retry, NotSent, Doubt) as error:
-        raise UnreachableError(f"{name} could not be read, {READ_ATTEMPTS} times in a row: {error}") from error
+        times = f", {tries} times in a row" if tries > 1 else ""
+        raise UnreachableError(f"{name} could not be read{times}: {error}") from error
 
 
 def transient(reply: Reply) -> bool:

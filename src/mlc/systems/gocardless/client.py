@@ -32,6 +32,7 @@ class GoCardlessOptions:
     timeout: float = 30.0
     connect: float = 10.0
     where: str = ""  # where the token was found
+    patience: float | None = None  # seconds after which a read that failed is not tried again
 
 
 class GoCardlessRefusedError(MlcError):
@@ -92,7 +93,7 @@ class GoCardlessSystem:
                 raise http.Retry("an answer that cannot be read")
             return reply
 
-        reply = http.repeat(self.clock, "GoCardless", attempt)
+        reply = http.repeat(self.clock, "GoCardless", attempt, self.options.patience)
         body = reply.json()
         if reply.status >= 400:
             kind, text, request_id = _error(body)

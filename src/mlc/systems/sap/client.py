@@ -36,6 +36,7 @@ class SapOptions:
     ca_bundle: str | None = None
     verify_tls: bool = True
     marker_field: str | None = None
+    patience: float | None = None  # seconds after which a read that failed is not tried again
 
 
 class SapSystem:
@@ -110,7 +111,7 @@ class SapSystem:
                 raise http.Retry(f"{reply.status} {odata.error_of(reply).text}", http.asked_wait(reply))
             return reply
 
-        reply = http.repeat(self.clock, "SAP", attempt)
+        reply = http.repeat(self.clock, "SAP", attempt, self.options.patience)
         if reply.status >= 400:
             error = odata.error_of(reply)
             if error.session_gone:

@@ -43,6 +43,7 @@ class StripeOptions:
     connect: float = 10.0
     livemode: bool = False
     where: str = ""  # where the key was found
+    patience: float | None = None  # seconds after which a read that failed is not tried again
 
 
 class StripeRefusedError(MlcError):
@@ -148,7 +149,7 @@ class StripeSystem:
                 raise http.Retry(f"{reply.status} {_error(reply.json())[1]}", http.asked_wait(reply))
             return reply
 
-        reply = http.repeat(self.clock, "Stripe", attempt)
+        reply = http.repeat(self.clock, "Stripe", attempt, self.options.patience)
         body = reply.json()
         self._check_mode(body)
         if reply.status in (401, 403):
