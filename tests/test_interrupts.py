@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from mlc import interrupts
 from mlc.cli import session
 from mlc.cli.session import Terminated
-from mlc.interrupts import InFlight
+from mlc.interrupts import IN_FLIGHT, InFlight
 from mlc.systems.session import Http
 
 KINDS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
@@ -88,12 +89,81 @@ def test_a_request_that_failed_is_interrupted_all_the_same() -> None:
         system(httpx.MockTransport(answer), []).send("GET", "Items")
 
 
+def test_a_read_that_is_never_answered_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a read can be lost: who is silent holds nobody up who has pressed Ctrl-C once."""
+    monkeypatch.setattr(interrupts, "GRACE", 0.01)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        threading.Event().wait(60)
+        return httpx.Response(200)
+
+    with pytest.raises(KeyboardInterrupt):
+        system(httpx.MockTransport(answer), []).send("GET", "Items")
+
+
+def test_a_write_is_waited_for_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent may be done: its answer is heard, or the second interrupt comes."""
+    monkeypatch.setattr(interrupts, "GRACE", 0.01)
+    heard: list[int] = []
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        threading.Event().wait(0.05)
+        return httpx.Response(201)
+
+    http = system(httpx.MockTransport(answer), [])
+
+    def write() -> None:
+        with IN_FLIGHT.writing:
+            heard.append(http.send("POST", "Items").status)
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert heard == [201]
+
+
+def test_after_the_second_every_interrupt_is_obeyed_at_once() -> None:
+    """Leaving may hang where the first one would have waited: the third does not wait either, and nothing of it stays."""
+    in_flight = InFlight()
+
+    def leaving() -> None:
+        with in_flight.writing:
+            in_flight.interrupt(Terminated())
+            try:
+                in_flight.interrupt(KeyboardInterrupt())
+            finally:
+                in_flight.interrupt(Terminated())
+
+    with pytest.raises(Terminated):
+        leaving()
+    assert (in_flight._depth, in_flight._whole) == (0, 0)
+
+
+def test_a_patient_process_counts_one() -> None:
+    """A pass that the receiver runs is told by the group and by the receiver: that is one wish to stop."""
+    in_flight, did = InFlight(), []
+    in_flight.patient = True
+
+    def work() -> None:
+        with in_flight.writing:
+            for _ in range(3):
+                in_flight.interrupt(Terminated())
+            did.append("heard")
+
+    with pytest.raises(Terminated):
+        work()
+    assert did == ["heard"]
+    with pytest.raises(Terminated):
+        in_flight.interrupt(Terminated())
+
+
 def test_nothing_in_flight_is_interrupted_at_once() -> None:
     """Between two requests, and while another thread has one in flight."""
     in_flight, inside, leave = InFlight(), threading.Event(), threading.Event()
 
     def work() -> None:
-        with in_flight:
+        with in_flight.reading:
             inside.set()
             assert leave.wait(10)
 

@@ -65,6 +65,7 @@ class Children:
 
 def run_in_child(options: Common, tenant: str, names: tuple[str, ...]) -> None:
     """Run passes over one tenant in this process, exactly as the command would, and end with their code."""
+    import signal
     import sys
     from dataclasses import replace
 
@@ -73,7 +74,11 @@ def run_in_child(options: Common, tenant: str, names: tuple[str, ...]) -> None:
     from mlc.cli.passes import run_passes
     from mlc.cli.session import Session
     from mlc.engine.road import Options
+    from mlc.interrupts import IN_FLIGHT
 
+    # Ctrl-C reaches the whole group, and so does a service's stop: the receiver has the say, and says it once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    IN_FLIGHT.patient = True
     session = Session(replace(options, tenants=(tenant,), json=False, lock_timeout=_LOCK_SECONDS))
     try:
         with session.guarded(f"{tenant}: "):

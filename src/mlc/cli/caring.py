@@ -73,16 +73,19 @@ def check(config: o.Config = None, json: o.Json = False, quiet: o.Quiet = False)
         if json:
             session.voice.emit(
                 "state", file=str(health.path), megabytes=round(health.megabytes, 2), free_megabytes=round(health.free_megabytes, 1),
-                audit_rows=health.audit_rows, audit_head=health.head, wrong=health.wrong,
+                audit_rows=health.audit_rows, audit_head=health.head, wrong=health.wrong, mended=health.mended,
             )  # fmt: skip
-        for text in health.wrong:
+        for text in health.wrong + health.mended:
             session.voice.warn(f"error: {text}")
+        if health.mended:
+            session.voice.warn("  next: nothing; but somebody has written to the file who is not mlc: look who may")
+            session.codes.append(errors.FAILED)
         if health.wrong:
             session.voice.warn(
                 "  next: put back a backup and `mlc state restored`, or move the file away: mlc rebuilds it by reading"
             )
             session.codes.append(errors.FAILED)
-        elif not json:
+        elif not json and not health.mended:
             room = f"{health.megabytes:.1f} MB, {health.free_megabytes:.0f} MB free beside it"
             session.voice.say(f"{health.path} is sound: {room}; {health.audit_rows} rows of the trail, head {health.head[:12]}")
 

@@ -11,7 +11,7 @@ import typer
 
 from mlc.cli import options as o
 from mlc.cli.render import age, amount_fields, fields_lines, moment
-from mlc.cli.session import Session, install_signals, simple
+from mlc.cli.session import Session, heed_interrupts, simple
 from mlc.core.errors import ConfigError
 from mlc.core.keys import thing_of
 
@@ -152,7 +152,7 @@ def match(
     common = o.common(config, tenant, json=json, quiet=quiet, verbose=verbose, lock_timeout=lock_timeout, companies=company)
     session = Session(common)
     with session.guarded():
-        install_signals()
+        heed_interrupts()
         session.only_tenant_that_knows(wish)
         session.each_tenant(work, "mlc held match", create=False)
         if not session.codes or found:

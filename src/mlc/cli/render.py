@@ -112,8 +112,8 @@ class Voice:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout, as wide as the terminal (without one: $COLUMNS or 80); row under row where words would break."""
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
-        texts = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
+        width = _columns()
+        texts = [[self._cell(cell) for cell in row] for row in rows]
         lines = _aligned([columns, *texts], right)
         if max(map(_wide, lines)) <= width and not any("\n" in cell for row in texts for cell in row):
             written = lines
@@ -126,13 +126,16 @@ class Voice:
 
     def listing(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
         """Write a table on stdout whose last cell is a text: it stands below its row, so that no word of the row is broken."""
-        cells = [[_plain(self.clean(str(cell))) for cell in row] for row in rows]
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
+        cells = [[self._cell(cell) for cell in row] for row in rows]
+        width = _columns()
         lines = _aligned([columns, *(row[:-1] for row in cells)], right)
         for line, text in zip(lines, ["", *(row[-1] for row in cells)], strict=True):
             _write(sys.stdout, line)
             for part in textwrap.wrap(text, max(20, width - 4), break_long_words=False, break_on_hyphens=False):
                 _write(sys.stdout, f"    {part}")
+
+    def _cell(self, value: object) -> str:
+        return _plain(self.clean(str(value))).replace("\t", " ").rstrip()
 
     # --- passes -----------------------------------------------------------------------------------------------------
 
@@ -176,9 +179,16 @@ class Voice:
 
 
 def _columns() -> int:
-    """Return the width that was asked for where there is no terminal."""
+    """Return the width to write for: the terminal's, also where a pager stands before it; without one $COLUMNS or 80."""
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
     told = os.environ.get("COLUMNS", "")
-    return int(told) if told.isdigit() and int(told) else 80
+    if told.isdecimal() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ else 2).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def item_fields(item: Item) -> dict[str, Any]:

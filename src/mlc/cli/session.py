@@ -54,7 +54,8 @@ class Session:
         from mlc.config import load
         from mlc.config.rules import refuse_shared_companies
 
-        settings = load(self.options.config, os.environ)
+        with IN_FLIGHT.reading:  # an interrupt in the middle of a validation would be told as a fault of the configuration
+            settings = load(self.options.config, os.environ)
         refuse_shared_companies(settings)
         return settings
 

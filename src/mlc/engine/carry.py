@@ -17,6 +17,7 @@ from mlc.clock import Clock, elapsed_at_least, elapsed_at_most
 from mlc.core.errors import MlcError, UnreachableError
 from mlc.core.intents import Again, Answer, Call, Done, Finder, Hold, Outcome, Recipe, Refusal, Refused, Skip
 from mlc.core.roles import Doubt, NotSent, System
+from mlc.interrupts import IN_FLIGHT
 from mlc.store.journal import Journal
 from mlc.store.records import Effect, Stored
 
@@ -140,7 +141,12 @@ class Carrier:
                     heard(Result(stored, why=f"waits for {result.stored.name}"))
                 lane.clear()
             return False
-        active[self._pool(job.call.system).submit(self.systems[job.call.system].deliver, job.call, job.key)] = (runner, lane)
+        # One worker works here and now: an interrupt waits until it is known whose answer it is.
+        with IN_FLIGHT.writing if job.call.write else IN_FLIGHT.reading:
+            active[self._pool(job.call.system).submit(self.systems[job.call.system].deliver, job.call, job.key)] = (
+                runner,
+                lane,
+            )
         return True
 
     def _pool(self, system: str) -> Executor:

@@ -31,7 +31,7 @@ _KEPT_CURSORS = ("live/", "first_run/", "tripped/")  # what a person said, and a
 
 @dataclass(slots=True)
 class Health:
-    """What a look at the state file found; `wrong` in words, empty where all is well."""
+    """What a look at the state file found; `wrong` and `mended` in words, empty where all is well."""
 
     path: Path
     megabytes: float
@@ -39,6 +39,7 @@ class Health:
     audit_rows: int = 0
     head: str = ""
     wrong: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)  # what could be put right on the spot
 
 
 def examine(database: Database) -> Health:
@@ -51,13 +52,8 @@ def examine(database: Database) -> Health:
     orphans = len(database.connection.execute("PRAGMA foreign_key_check").fetchall())
     if orphans:
         health.wrong.append(f"{orphans} requests belong to no promise")
-    counted = "SELECT book, pass, state, count(*) FROM intents GROUP BY 1, 2, 3"
-    kept = "SELECT book, pass, state, n FROM tallies WHERE n <> 0"
-    if (
-        database.connection.execute(f"{counted} EXCEPT {kept}").fetchone()
-        or database.connection.execute(f"{kept} EXCEPT {counted}").fetchone()
-    ):
-        health.wrong.append("the promises are not as many as were counted: somebody changed the file")
+    if _miscounted(database):
+        health.mended.append("the numbers that `mlc status` shows were not those of the promises; they were counted again")
     audit = Audit(database)
     health.audit_rows, broken = audit.verify()
     health.wrong += broken
@@ -67,6 +63,18 @@ def examine(database: Database) -> Health:
         if rights & ~most:
             health.wrong.append(f"{one} has mode {rights:03o}: others may read or change it (chmod {most:o})")
     return health
+
+
+def _miscounted(database: Database) -> bool:
+    """Compare what triggers counted with the promises themselves; count again where somebody has changed one without the other."""
+    counted = "SELECT book, pass, state, count(*) FROM intents GROUP BY book, pass, state"
+    kept = "SELECT book, pass, state, n FROM tallies WHERE n <> 0"
+    with database.write() as connection:
+        if not any(connection.execute(f"{one} EXCEPT {other}").fetchone() for one, other in ((counted, kept), (kept, counted))):
+            return False
+        connection.execute("DELETE FROM tallies")
+        connection.execute(f"INSERT INTO tallies {counted}")
+    return True
 
 
 def restored(journal: Journal, who: str) -> dict[str, int]:

@@ -37,8 +37,14 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
         why = getattr(error, "strerror", None) or error
         raise MlcError(f"{target} cannot be written: {why}", hint="free space, or give another place") from error
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        for one in (
+            part,
+            part.with_name(f"{part.name}-wal"),
+            part.with_name(f"{part.name}-shm"),
+            part.with_name(f"{part.name}-journal"),
+        ):
+            with contextlib.suppress(OSError):
+                one.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -71,12 +71,15 @@ class Http:
         self, method: str, path: str, *, query: str = "", headers: dict[str, str] | None = None, content: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:  # fmt: skip
-        """Send one request; raises NotSent, Doubt, ConfigError (certificate). An interrupt of a run waits for its answer."""
+        """Send one request; raises NotSent, Doubt, ConfigError (certificate). An interrupt of a run waits for it a while."""
         url = f"{self.base}/{path.lstrip('/')}" + (f"?{query}" if query else "")
         limits = self._client.timeout
         timeouts = httpx.Timeout(timeout or limits.read, connect=limits.connect)
         try:
-            with IN_FLIGHT, self._client.stream(method, url, headers=headers, content=content, timeout=timeouts) as response:
+            with (
+                IN_FLIGHT.reading,
+                self._client.stream(method, url, headers=headers, content=content, timeout=timeouts) as response,
+            ):
                 body = _whole(response, time.monotonic() + _PATIENCE * (timeouts.read or 60.0))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             if "CERTIFICATE" in str(error).upper():
