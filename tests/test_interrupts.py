@@ -125,18 +125,22 @@ def test_a_write_is_waited_for_however_long_it_takes(monkeypatch: pytest.MonkeyP
 
 def test_after_the_second_every_interrupt_is_obeyed_at_once() -> None:
     """Leaving may hang where the first one would have waited: the third does not wait either, and nothing of it stays."""
-    in_flight = InFlight()
+    in_flight, did = InFlight(), []
 
     def leaving() -> None:
         with in_flight.writing:
             in_flight.interrupt(Terminated())
+            did.append("first")
             try:
                 in_flight.interrupt(KeyboardInterrupt())
+                did.append("second")
             finally:
                 in_flight.interrupt(Terminated())
+                did.append("third")
 
     with pytest.raises(Terminated):
         leaving()
+    assert did == ["first"]
     assert (in_flight._depth, in_flight._whole) == (0, 0)
 
 

@@ -36,7 +36,7 @@ class InFlight:
             self._leave_everything(how)
 
     def _enough(self, _number: int, _frame: FrameType | None) -> None:
-        if self._waiting is not None and not self._whole:
+        if self._waiting is not None:  # the alarm was set for a read
             self._leave_everything(self._waiting)
 
     def _leave_everything(self, how: BaseException) -> None:

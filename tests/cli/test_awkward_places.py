@@ -12,6 +12,7 @@ import httpx
 import pytest
 from desk import Desk, Said
 
+from mlc.cli import render
 from mlc.cli.render import Voice
 from mlc.store.database import unusable
 
@@ -162,6 +163,35 @@ def test_a_narrow_terminal_breaks_no_words(monkeypatch: pytest.MonkeyPatch, caps
     assert max(map(len, lines)) <= 60
     Voice().table(["tenant", "what"], [["acme", "fits"]])
     assert capsys.readouterr().out.splitlines() == ["tenant  what", "acme    fits"]
+
+
+def test_a_table_has_one_row_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tabs and trailing blanks of a name move no figure; at 80 columns what does not fit is wrapped, and figures stay whole."""
+    Voice().table(["name", "sum"], [["a\tb", "1.00 EUR  "], ["long name", "20.00 EUR"]], right=[1])
+    assert capsys.readouterr().out.splitlines() == ["name             sum", "a b         1.00 EUR", "long name  20.00 EUR"]
+    Voice().table(["name", "sum", "text"], [["a", "20.00 EUR", "word " * 30]], right=[1])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 2
+    assert lines[1].startswith("a     20.00 EUR  word")
+    assert max(map(len, lines)) <= 80
+    Voice().table(["name", "word", "text"], [["a", "w" * 90, "b"]])
+    assert capsys.readouterr().out.splitlines()[0].split() == ["name", "word", "text"]
+
+
+@pytest.mark.parametrize(
+    ("told", "terminal", "width"), [("100", 60, 100), ("", 60, 60), ("\N{SUPERSCRIPT TWO}", 60, 60), ("", None, 80)]
+)
+def test_the_width_of_a_table(monkeypatch: pytest.MonkeyPatch, told: str, terminal: int | None, width: int) -> None:
+    """What was asked for, else the terminal that a pager stands before, else 80."""
+
+    def size(_handle: int = 2) -> os.terminal_size:
+        if terminal is None:
+            raise OSError("no terminal")
+        return os.terminal_size((terminal, 24))
+
+    monkeypatch.setenv("COLUMNS", told)
+    monkeypatch.setattr(render.os, "get_terminal_size", size)
+    assert render._columns() == width
 
 
 @pytest.mark.parametrize("answer", ["[1, 2]", "", "<html>", "{}"])

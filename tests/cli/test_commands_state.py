@@ -13,7 +13,9 @@ import pytest
 from desk import Desk
 
 from deliveries import STRIPE, Door
+from mlc.core.errors import MlcError
 from mlc.sandbox.kit import Fault
+from mlc.store.copying import back_up
 from mlc.store.database import Database
 
 DAY = 86400
@@ -176,6 +178,54 @@ def test_check_tells_what_is_wrong(desk: Desk) -> None:
     for path in desk.folder.glob("mlc.db*"):
         path.unlink()
     assert desk.mlc("state", "check").code == 10
+
+
+@pytest.mark.parametrize("table", ["intents", "tallies", "audit", "effects"])
+def test_a_damaged_page_is_told_and_not_written_to(desk: Desk, table: str) -> None:
+    """Whichever table it belongs to: no defect of mlc, the file stays as it is, and the next step is a backup."""
+    paid(desk)
+    state = desk.folder / "mlc.db"
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE tallies SET n = n + 1")  # what would be put right in a sound file
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name=?", (table,)).fetchone()[0]
+    connection.close()
+    with state.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 200)
+    before = state.read_bytes()
+    said = desk.mlc("state", "check")
+    assert said.code == 1
+    assert "put back a backup" in said.err
+    assert "defect" not in said.err
+    assert state.read_bytes() == before
+
+
+def test_nothing_is_counted_again_in_a_file_that_is_not_sound(desk: Desk) -> None:
+    """What SQLite itself complains of is told alone: a file to be replaced is not mended."""
+    paid(desk)
+    with sqlite3.connect(desk.folder / "mlc.db") as connection:
+        connection.execute("UPDATE tallies SET n = n + 1")
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'hash TEXT', 'hash INTEGER') WHERE name='audit'")
+    [line] = desk.mlc("state", "check", "--json").of("state")
+    assert any("audit.hash" in text for text in line["wrong"])
+    assert line["mended"] == []
+
+
+def test_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a part of the copy nor what SQLite keeps beside it."""
+    database = Database.open(tmp_path / "mlc.db")
+    target = tmp_path / "copies" / "x.backup"
+    target.mkdir(parents=True)
+    for end in ("", "-wal", "-shm", "-journal"):
+        (target.parent / f"x.backup.part{end}").write_text("left by a full disk")
+    with pytest.raises(MlcError):
+        back_up(database.connection, target)
+    database.close()
+    assert [path.name for path in target.parent.iterdir()] == ["x.backup"]
 
 
 def test_check_counts_again(desk: Desk) -> None:

@@ -71,6 +71,23 @@ def test_the_write_in_flight_is_written_down(desk: Desk, number: int, code: int)
     desk.company.check()
 
 
+def test_a_signal_while_the_configuration_loads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for the end of the loading: in the middle of it a library would tell it as a fault of its own."""
+    from mlc import config
+
+    real, did = config.load, []
+
+    def load(*words: object) -> object:
+        settings = real(*words)  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGTERM)
+        did.append("loaded")
+        return settings
+
+    monkeypatch.setattr(config, "load", load)
+    assert desk.mlc("run").code == 143
+    assert did == ["loaded"]
+
+
 def test_a_pass_of_the_receiver_hears_one_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child leaves Ctrl-C to the receiver, and takes two SIGTERMs for one."""
     from mlc.cli import calling, passes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -89,6 +90,23 @@ def test_a_command_loads_no_other_room(command: str, others: str) -> None:
     code, _, modules = start(command, "--help")
     assert code == 0
     assert f"mlc.cli.{others}" not in modules
+
+
+def test_the_garbage_collector_works_again_when_a_command_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is off while modules load, and what they left is never looked through; a server that goes on for months needs it."""
+    from typer.testing import CliRunner
+
+    from mlc.cli import app
+
+    frozen: list[bool] = []
+    monkeypatch.setattr(app.gc, "freeze", lambda: frozen.append(gc.isenabled()))
+    gc.disable()
+    try:
+        CliRunner().invoke(app.made(["help"]), ["help"])
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+    assert frozen == [False]
 
 
 def test_status_loads_what_it_shows_and_no_more(desk: Desk) -> None:

@@ -46,9 +46,24 @@ def examine(database: Database) -> Health:
     """Look at the whole file: its structure, its references, the chain of the trail, its rights and the room around it."""
     path = database.path
     health = Health(path, path.stat().st_size / 2**20, shutil.disk_usage(path.parent).free / 2**20)
+    try:
+        _look_inside(database, health)
+    except sqlite3.DatabaseError as error:
+        health.wrong.append(f"the file cannot be read whole: {error}")
+    for one, most in ((path, 0o600), (path.parent, 0o755)):
+        rights = stat.S_IMODE(one.stat().st_mode)
+        if rights & ~most:
+            health.wrong.append(f"{one} has mode {rights:03o}: others may read or change it (chmod {most:o})")
+    return health
+
+
+def _look_inside(database: Database, health: Health) -> None:
+    """Fill in what the file's contents tell; a damaged file is looked at no further, and never written to."""
     for row in database.connection.execute("PRAGMA integrity_check(20)"):
         if row[0] != "ok":
             health.wrong.append(f"the file is damaged: {row[0]}")
+    if health.wrong:
+        return
     orphans = len(database.connection.execute("PRAGMA foreign_key_check").fetchall())
     if orphans:
         health.wrong.append(f"{orphans} requests belong to no promise")
@@ -58,20 +73,16 @@ def examine(database: Database) -> Health:
     health.audit_rows, broken = audit.verify()
     health.wrong += broken
     health.head = audit.head()
-    for one, most in ((path, 0o600), (path.parent, 0o755)):
-        rights = stat.S_IMODE(one.stat().st_mode)
-        if rights & ~most:
-            health.wrong.append(f"{one} has mode {rights:03o}: others may read or change it (chmod {most:o})")
-    return health
 
 
 def _miscounted(database: Database) -> bool:
     """Compare what triggers counted with the promises themselves; count again where somebody has changed one without the other."""
     counted = "SELECT book, pass, state, count(*) FROM intents GROUP BY book, pass, state"
     kept = "SELECT book, pass, state, n FROM tallies WHERE n <> 0"
+    differs = f"SELECT EXISTS ({counted} EXCEPT {kept}) OR EXISTS ({kept} EXCEPT {counted})"
+    if not database.connection.execute(differs).fetchone()[0]:
+        return False
     with database.write() as connection:
-        if not any(connection.execute(f"{one} EXCEPT {other}").fetchone() for one, other in ((counted, kept), (kept, counted))):
-            return False
         connection.execute("DELETE FROM tallies")
         connection.execute(f"INSERT INTO tallies {counted}")
     return True
